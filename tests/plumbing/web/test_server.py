@@ -1,0 +1,117 @@
+"""The server listens when it says so, ends when asked, and says so when it was not."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from plumbing.process import Stop
+from plumbing.web import ServerDiedError, WebServer, serve
+from tests.support.waiting import until
+
+
+async def hello(_request: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+def said(capsys: pytest.CaptureFixture[str], event: str) -> str:
+    """The first line about this event, as soon as it was written."""
+    lines: list[str] = []
+
+    def heard() -> bool:
+        lines.extend(capsys.readouterr().err.splitlines())
+        return any(event in line for line in lines)
+
+    until(heard, 10)
+    return next(line for line in lines if event in line)
+
+
+def app() -> Starlette:
+    return Starlette(routes=[Route("/", hello)])
+
+
+def test_a_server_listens_on_a_free_port_until_it_is_closed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with WebServer(app(), "127.0.0.1", 0) as server:
+        answer = httpx2.get(server.url)
+        assert answer.text == "hello"
+        assert "server" not in answer.headers
+
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(server.url)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_may_listen_on_ipv6() -> None:
+    with WebServer(app(), "::1", 0) as server:
+        assert httpx2.get(server.url).text == "hello"
+
+
+def test_a_running_request_may_finish() -> None:
+    running, go_on = threading.Event(), threading.Event()
+
+    def slow(_request: Request) -> Response:
+        running.set()
+        go_on.wait(10)
+        return PlainTextResponse("done")
+
+    answers: list[str] = []
+    with WebServer(Starlette(routes=[Route("/", slow)]), "127.0.0.1", 0) as server:
+        asking = threading.Thread(target=lambda: answers.append(httpx2.get(server.url).text))
+        asking.start()
+        assert running.wait(10)
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        go_on.set()
+        closing.join(10)
+        asking.join(10)
+
+    assert answers == ["done"]
+
+
+def test_an_application_that_cannot_start_is_said_at_once() -> None:
+    @asynccontextmanager
+    async def broken(_app: Starlette) -> AsyncIterator[None]:
+        raise RuntimeError
+        yield
+
+    broken_server = WebServer(Starlette(lifespan=broken), "127.0.0.1", 0)
+    with pytest.raises(ServerDiedError):
+        broken_server.__enter__()
+
+
+def test_serving_ends_with_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    stop = Stop()
+    serving = threading.Thread(target=serve, args=(app(), "127.0.0.1", 0, stop))
+    serving.start()
+    said(capsys, "ready")
+
+    stop.set()
+    serving.join(10)
+
+    assert not serving.is_alive()
+
+
+def test_a_server_that_dies_ends_the_process() -> None:
+    @asynccontextmanager
+    async def dying(_app: Starlette) -> AsyncIterator[None]:
+        asyncio.get_running_loop().call_later(0.2, sys.exit)
+        yield
+
+    stop = Stop()
+
+    with pytest.raises(ServerDiedError):
+        serve(Starlette(lifespan=dying), "127.0.0.1", 0, stop)
+
+    assert stop.is_set()
