@@ -1,0 +1,111 @@
+"""Archives on their way out: fetched sealed, opened while they stream, never whole in memory.
+
+Rule 1: the grant is in the log before the first byte leaves. (T-17)
+Rule 2: expiry is checked here and again by the keyring, by its own clock.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response, StreamingResponse
+
+from logbook.following import Following
+from logbook.sealing import ARCHIVE_KEY, archive_context
+from plumbing import telemetry
+from plumbing.clock import Clock
+from plumbing.objects import ObjectStore, StoreRefused, StoreUnavailable
+from plumbing.vault import Opened, Vault, VaultRefused
+from plumbing.web import Call, Problem
+from proofs.chunked import Decryptor
+from proofs.envelope import HEADER_BYTES
+from services.request_api.answers import AnswerBook, GrantedDownload
+from services.request_api.refusals import unavailable
+
+_TOKEN: Final = re.compile(r"^[0-9a-f]{64}$")
+log = telemetry.get("request_api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloads:
+    vault: Vault
+    store: ObjectStore
+    following: Following
+    book: AnswerBook
+    clock: Clock
+
+    def fetch(self, call: Call) -> Response:
+        grant = self._grant(str(call.path["token"]))
+        try:
+            opened = self.vault.open(grant_id=grant.grant_id, at=(grant.partition, grant.seq))
+        except VaultRefused as refused:
+            raise _gone() from refused
+        contents = self._contents(opened)
+        body = self._plain(grant, contents, opened)
+        digest = bytes.fromhex(contents["sha256"])
+        return StreamingResponse(body, headers=_headers(contents, digest))
+
+    def _grant(self, token: str) -> GrantedDownload:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        with self.following.lock:
+            grant = self.book.grant(digest) if _TOKEN.match(token) else None
+        if grant is None:
+            raise Problem(404, "NOT_FOUND", "Download link not found")
+        if self.clock.now() >= grant.until:
+            raise _gone()
+        return grant
+
+    @staticmethod
+    def _contents(opened: Opened) -> Mapping[str, Any]:
+        (contents,) = (value for value in opened.fields.values() if "sha256" in value)
+        return contents
+
+    def _plain(
+        self, grant: GrantedDownload, contents: Mapping[str, Any], opened: Opened
+    ) -> Iterator[bytes]:
+        """The archive's bytes; the first piece is read here, so that a failure is still a 503."""
+        key = opened.keys[ARCHIVE_KEY]
+        object_key = str(contents["object_key"])
+        context = archive_context(
+            tenant_ref=grant.tenant_ref,
+            subject_ref=grant.subject_ref,
+            request_id=grant.request_id,
+            order_id=object_key.rpartition("/")[2],
+        )
+        decryptor = Decryptor(key.key, context)
+        try:
+            sealed = iter(self.store.read(object_key, HEADER_BYTES))
+            first = next(sealed)
+        except (StoreUnavailable, StoreRefused, StopIteration) as failure:
+            raise unavailable("archive store") from failure
+
+        def stream() -> Iterator[bytes]:
+            yield decryptor.update(first)
+            for piece in sealed:
+                yield decryptor.update(piece)
+            yield decryptor.finish()
+
+        return stream()
+
+
+def _headers(contents: Mapping[str, Any], digest: bytes) -> dict[str, str]:
+    return {
+        "Content-Type": str(contents["media_type"]),
+        "Content-Length": str(contents["bytes"]),
+        "Content-Disposition": f'attachment; filename="{contents["file_name"]}"',
+        "Repr-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _gone() -> Problem:
+    return Problem(
+        410,
+        "GONE_GDPR_EXPORT",
+        "This download link has expired. Request a new export from your account settings.",
+    )
