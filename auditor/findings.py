@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Wrong(StrEnum):
-    """Codes of findings; they are part of the command's contract."""
+    """Codes of findings, the plainest first; they are part of the command's contract."""
 
     # The record is no decision at all.
     DAMAGED = "DAMAGED"
@@ -59,11 +59,12 @@ class Finding:
     seq: int | None
     detail: str
 
-    def place(self) -> tuple[int, int]:
-        """Findings of the whole log come first, then those of each partition in order."""
+    def place(self) -> tuple[int, int, int]:
+        """Findings of the whole log come first, then each partition's; at one record, by code."""
         return (
             -1 if self.partition is None else self.partition,
             -1 if self.offset is None else self.offset,
+            list(Wrong).index(self.wrong),
         )
 
     def __str__(self) -> str:

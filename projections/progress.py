@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Final
 
 from plumbing import telemetry
+from plumbing.kafka import BrokerError, PositionLost, Record
 from plumbing.kafka import Connection as Kafka
-from plumbing.kafka import PositionLost, Record
 from plumbing.postgres import Connection, TupleRow, sql, unavailable_as_ours
 from projections.database import LIVE
 from projections.views.table import Table
@@ -38,6 +38,8 @@ class ProgressKeeper:
         admin = kafka.admin()
         self._partitions = [(PROGRESS, p) for p in range(admin.describe(PROGRESS) or 0)]
         admin.close()
+        if not self._partitions:
+            raise BrokerError("UNKNOWN_TOPIC", is_retriable=True)
         self._reader = kafka.reader()
         self._start_at_end()
 

@@ -183,7 +183,7 @@ def other_time(lines: Lines) -> tuple[Lines, int | None]:
         pytest.param(duplicate, {Wrong.OUT_OF_ORDER}, id="line doubled"),
         pytest.param(duplicate_at_the_end, {Wrong.VOID}, id="record written again"),
         pytest.param(other_log, {Wrong.WRONG_LOG}, id="record of another log"),
-        pytest.param(date(timedelta(days=-1)), {Wrong.TIME_WENT_BACK}, id="dated back"),
+        pytest.param(date(timedelta(days=-1)), {Wrong.ALTERED}, id="dated back"),
         pytest.param(date(timedelta(seconds=0.5)), {Wrong.ALTERED}, id="dated ahead a little"),
         pytest.param(cut, {Wrong.TRUNCATED}, id="cut off"),
         pytest.param(without_partition, {Wrong.PARTITIONS_MISMATCH}, id="without a partition"),

@@ -35,9 +35,7 @@ def _text(path: Path) -> str:
 
 def test_the_written_schemas_are_those_of_the_dataclasses() -> None:
     changed = [
-        name
-        for name, cls in MESSAGES.items()
-        if _text(IN_FORCE / f"{name}.avsc") != written(cls)
+        name for name, cls in MESSAGES.items() if _text(IN_FORCE / f"{name}.avsc") != written(cls)
     ]
     unfrozen = [name for name, cls in MESSAGES.items() if not frozen_path(cls).exists()]
 
@@ -52,7 +50,9 @@ def test_no_schema_is_left_of_a_message_that_is_gone() -> None:
 def test_every_release_reads_every_other(file: str) -> None:
     older = json.loads((FROZEN / file).read_text())
 
-    assert file == f"{older['name']}.{fingerprint_of(older).hex()}.avsc", "never change a frozen one"
+    assert file == f"{older['name']}.{fingerprint_of(older).hex()}.avsc", (
+        "never change a frozen one"
+    )
     assert older["name"] in MESSAGES, "a released message may lie on the log and stays readable"
     check_full(older, schema_of(MESSAGES[older["name"]]))
 

@@ -43,14 +43,14 @@ _DECISION_PARTS = (
     "02" + "0274" + "04" + "12" + "00" + "02",
 )
 GOLDEN: list[tuple[Any, str]] = [
-    (DayTick(boot_id="b1", boot_clock_ms=86_400_000), "c301f7a160d1ca266a94" "04623180f0b252"),
+    (DayTick(boot_id="b1", boot_clock_ms=86_400_000), "c301f7a160d1ca266a9404623180f0b252"),
     (
         SubmitExport(sections=("entries",), handles_vault_id="v1"),
-        "c301fafd95ada94eda02" "020e656e747269657300" "047631" "0000" "04656e",
+        "c301fafd95ada94eda02020e656e747269657300047631000004656e",
     ),
     (
         DeadLetter(topic="t", partition=1, offset=2, sha256=b"\1\2", code="C", at=AT),
-        "c3013404983cd70156cb" "0274" "02" "04" "040102" "0243" + _AT,
+        "c3013404983cd70156cb027402040401020243" + _AT,
     ),
     (DECISION, "".join(_DECISION_PARTS)),
 ]
