@@ -98,7 +98,10 @@ def extend(head: Head, decision: Decision, key: bytes, value: bytes) -> Head | N
     """The new head if the record extends the log, or None if it is void."""
     if decision.seq != head.seq + 1 or decision.prev_hash != head.hash:
         return None
-    log_id = bytes.fromhex(decision.log_id)
+    try:
+        log_id = bytes.fromhex(decision.log_id)
+    except ValueError:
+        return None
     return Head(decision.seq, leaf_hash(log_id, decision.partition, decision.seq, key, value))
 
 

@@ -149,7 +149,9 @@ def consider(
         return None
     suspected = _suspected(ledger, incoming, now)
     in_force = book.in_force(envelope.tenant_ref or "", now=now)
-    answer = _answer(ledger, book, incoming, in_force, now=now)
+    # A clock that this very command makes suspect must not fire a timer with it.
+    may_destroy = not (ledger.is_clock_suspect or suspected)
+    answer = _answer(ledger, book, incoming, in_force, now=now, may_destroy=may_destroy)
     reference = in_force.reference if in_force else None
     match answer:
         case Accepted(events=events) if events or incoming.channel == INTAKE:
@@ -167,6 +169,7 @@ def _answer(
     in_force: PolicyInForce | None,
     *,
     now: datetime,
+    may_destroy: bool,
 ) -> Answer:
     envelope = incoming.envelope
     if envelope.valid_until is not None and now > envelope.valid_until:
@@ -180,7 +183,7 @@ def _answer(
             return Accepted((ev.ClockConfirmed(actor_ref=envelope.actor.ref),))
         case cmd.DayTick(boot_id=boot_id, boot_clock_ms=boot_clock_ms):
             return Accepted((ev.DayTicked(boot_id=boot_id, boot_clock_ms=boot_clock_ms),))
-        case cmd.FireTimer(timer=timer) if ledger.is_clock_suspect and timer in DESTRUCTIVE:
+        case cmd.FireTimer(timer=timer) if timer in DESTRUCTIVE and not may_destroy:
             return Ignored()
         case body:
             return _answer_subject(body, ledger, incoming, in_force, now=now)

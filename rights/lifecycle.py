@@ -78,7 +78,8 @@ ERASURE_TRANSITIONS: Final[dict[State, frozenset[State]]] = {
 
 # What an IN_PROGRESS request may be busy with next; erasure's point of no return lies before TREAT.
 EXPORT_PHASES: Final[dict[Phase, frozenset[Phase]]] = {
-    Phase.NONE: frozenset({Phase.COLLECT}),
+    # A source's report of its start may be lost; its end is then the first that is heard.
+    Phase.NONE: frozenset({Phase.COLLECT, Phase.SEAL}),
     Phase.COLLECT: frozenset({Phase.SEAL}),
     Phase.SEAL: frozenset({Phase.COLLECT, Phase.NOTIFY}),
     Phase.NOTIFY: frozenset(),
@@ -88,7 +89,8 @@ ERASURE_PHASES: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.CHECK: frozenset({Phase.TREAT}),
     Phase.TREAT: frozenset({Phase.PROBE}),
     Phase.PROBE: frozenset({Phase.DESTROY_KEYS}),
-    Phase.DESTROY_KEYS: frozenset({Phase.NOTIFY}),
+    # Without a channel there is no letter to send.
+    Phase.DESTROY_KEYS: frozenset({Phase.NOTIFY, Phase.FORGET}),
     Phase.NOTIFY: frozenset({Phase.FORGET}),
     Phase.FORGET: frozenset(),
 }

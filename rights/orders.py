@@ -4,12 +4,13 @@ Which orders are pending is a pure function of a request's state (`export.owing`
 `fence` rises with every order of one (request, source); a source refuses to see it fall.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from rights.policies import PackageFormat, Role
-from rights.reports import Extent, PlannedItem
+from rights.reports import Extent, PlannedItem, Report, ReportExtentsGone
 
 
 class KeyScope(StrEnum):
@@ -159,3 +160,14 @@ Order = (
     | DestroyKeys
 )
 SourceOrder = CollectSections | PlanSections | TreatSections | ProbeSections
+
+
+def answers_one_of(owed: Iterable[Order], report: Report) -> bool:
+    """Whether a report is about a pending order, and about that order's own source."""
+    order = next((o for o in owed if o.order_id == report.order_id), None)
+    if order is None:
+        return False
+    # The bundler names the source whose fragments are gone; its order is about none.
+    if isinstance(report, ReportExtentsGone):
+        return isinstance(order, SealBundle)
+    return getattr(order, "source", None) == getattr(report, "source", None)

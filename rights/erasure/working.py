@@ -11,15 +11,14 @@ from rights.erasure.owing import pending_orders
 from rights.erasure.plan import SourcePlan, is_covered, plan_hash
 from rights.erasure.state import Erasure
 from rights.lifecycle import Outcome
-from rights.orders import KeyScope
+from rights.orders import KeyScope, answers_one_of
 
 
 def report(
     report: rp.Report, erasure: Erasure, *, attested: cmd.Attested, asked: cmd.Asked
 ) -> Answer:
     """Believes a report only while its order is pending; everything else is stale."""
-    owed = pending_orders(erasure, asked.subject_ref, asked.tenant_ref)
-    if report.order_id not in {order.order_id for order in owed}:
+    if not answers_one_of(pending_orders(erasure, asked.subject_ref, asked.tenant_ref), report):
         return Ignored()
     request_id = erasure.request_id
     match report:

@@ -10,6 +10,7 @@ from rights.decisions import Accepted, Answer, Ignored, Rejected
 from rights.export.owing import pending_orders, timers
 from rights.export.state import Export
 from rights.lifecycle import Outcome, State
+from rights.orders import answers_one_of
 from rights.policies import Policy, Role, StaleRun
 from rights.references import export_reference
 from rights.timers import EXTENT_USABLE, TimerName, is_due
@@ -117,8 +118,7 @@ def grant_download(
 
 def report(report: rp.Report, export: Export, *, now: datetime, asked: cmd.Asked) -> Answer:
     """Believes a report only while its order is pending; everything else is stale."""
-    owed = pending_orders(export, asked.subject_ref, asked.tenant_ref)
-    if report.order_id not in {order.order_id for order in owed}:
+    if not answers_one_of(pending_orders(export, asked.subject_ref, asked.tenant_ref), report):
         return Ignored()
     request_id = export.request_id
     match report:

@@ -45,6 +45,8 @@ FOLLOWER_PATIENCE_S: Final = 2.0
 FIRST_PAUSE_S: Final = 0.5
 PAUSE_MAX_S: Final = 15.0
 SIGN_OF_LIFE_S: Final = 1.0
+# Orders that run, wait for their turn, or wait for a source.
+RECORDS_HELD_MAX: Final = 1000
 KEYRING_UNAVAILABLE: Final = "KEYRING_UNAVAILABLE"
 T = TypeVar("T")
 log = telemetry.get("collectors")
@@ -83,36 +85,40 @@ class _Work:
 
 
 class Collector:
-    """Takes records, `orders_max` at a time; whatever it did not expect ends up in `failure`."""
+    """Takes records and runs `orders_max` orders at a time; an order that waits is not running.
+
+    Whatever it did not expect ends up in `failure`.
+    """
 
     def __init__(self, around: Surroundings, orders_max: int) -> None:
         self._around = around
-        self._slots = asyncio.Semaphore(orders_max)
+        self._runs = asyncio.Semaphore(orders_max)
+        self._records = asyncio.Semaphore(RECORDS_HELD_MAX)
         self._inbox = Inbox()
         self._lanes: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
         self.failure: BaseException | None = None
 
     async def take(self, record: Record, acknowledge: Acknowledge) -> None:
         """Begin work on a record, waiting while too many are being worked on."""
         place = (record.topic, record.partition, record.offset)
-        if self._is_stopping or not self._inbox.arrived(place, acknowledge):
+        if self._stopping.is_set() or not self._inbox.arrived(place, acknowledge):
             return
-        await self._slots.acquire()
+        await self._records.acquire()
         task = asyncio.create_task(self._carry_out(record, place))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
     async def stop(self) -> None:
         """End what is running at its next fragment; what is not settled will come again."""
-        self._is_stopping = True
+        self._stopping.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._slots.release()
+        self._records.release()
         error = None if task.cancelled() else task.exception()
         self.failure = self.failure or error
 
@@ -131,7 +137,7 @@ class Collector:
             try:
                 await self._collect(_Work(order, at, self._new_run_id()))
             except NotWantedError:
-                if self._is_stopping:
+                if self._stopping.is_set():
                     return
                 log.info("order_dropped", order_id=order.order_id)
         self._inbox.ended(order.order_id)
@@ -163,7 +169,8 @@ class Collector:
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                extent = await self._run(work)
+                async with self._runs:
+                    extent = await self._run(work)
             except SourceRefused as refused:
                 await self._report(order, ReportSourceRefused(**of, code=refused.code))
                 return
@@ -179,15 +186,15 @@ class Collector:
                 fp("collector.reported")
                 log.info("sections_collected", **of, run_id=extent.run_id, chunks=extent.chunks)
                 return
-            await self._around.pause(pause_s)
+            await self._pause(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
-            await self._still_wanted(order)
             await self._show_progress(work, 0)
             work.run_id = self._new_run_id()
 
     async def _run(self, work: _Work) -> Extent:
         """One run over the source, from its first fragment to the last one's place."""
         around, order = self._around, work.order
+        await self._still_wanted(order)
         lease = Lease(lambda: around.vault.open(order_id=order.order_id, at=work.at))
         run = Run(
             order,
@@ -228,6 +235,16 @@ class Collector:
         out = self._around.reporter.progress(work.order, work.order.source, percent)
         forget(await self._around.publisher.send(out))
 
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not for longer than the process lives."""
+        waits = {
+            asyncio.ensure_future(self._around.pause(seconds)),
+            asyncio.ensure_future(self._stopping.wait()),
+        }
+        _, unfinished = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in unfinished:
+            wait.cancel()
+
     async def _is_pending(self, order: CollectSections) -> bool:
         return await self._in_thread(lambda: is_pending(self._around, order))
 
@@ -235,7 +252,7 @@ class Collector:
         await self._in_thread(lambda: self._check_wanted(order))
 
     def _check_wanted(self, order: CollectSections) -> None:
-        if self._is_stopping or not is_pending(self._around, order):
+        if self._stopping.is_set() or not is_pending(self._around, order):
             raise NotWantedError
 
     async def _report(self, order: CollectSections, body: Report) -> None:

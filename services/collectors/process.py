@@ -56,10 +56,11 @@ async def run(config: CollectorsConfig, environment: Mapping[str, str], stop: St
         )
         collector = Collector(around, config.orders_max)
         attend(app, config.sources, collector)
-        return await _live(app, collector, following, stop)
+        return await live(app, collector, following, stop)
 
 
-async def _live(app: Application, collector: Collector, following: Following, stop: Stop) -> int:
+async def live(app: Application, collector: Collector, following: Following, stop: Stop) -> int:
+    """Start the application and keep it until asked to stop; 1 if something died before that."""
     await app.start()
     log.info("ready")
     code = 0

@@ -33,6 +33,9 @@ from schemas.wire import CommandMessage
 
 RAISES_MAX: Final = 3
 GENESIS_KEY: Final = b"genesis"
+# Below the broker's limit for one record, with room for its framing: a batch that holds a larger
+# one could never be committed.
+DECISION_BYTES_MAX: Final = 900_000
 
 
 class LogicFaultError(Exception):
@@ -41,6 +44,10 @@ class LogicFaultError(Exception):
     def __init__(self, record: Record) -> None:
         super().__init__("LOGIC_ERROR")
         self.position = (record.topic, record.partition, record.offset)
+
+
+class TooLargeError(Exception):
+    """The decision would not fit into one record; nothing of it was applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +144,12 @@ class Deciding:
             id=envelope.id, issuer=envelope.issuer, type=envelope.type, hash=envelope.hash
         )
         key = (envelope.subject_ref or envelope.tenant_ref or "").encode()
-        return self._record(
-            draft, command, key, now=now, observed_at=record.timestamp, envelope=envelope
-        )
+        try:
+            return self._record(
+                draft, command, key, now=now, observed_at=record.timestamp, envelope=envelope
+            )
+        except TooLargeError:
+            return self._unreadable(record, "TOO_LARGE", batch, now=now)
 
     def _unreadable(
         self,
@@ -204,8 +214,10 @@ class Deciding:
                 for (topic, partition), offset in sorted(self._moved.items())
             ),
         )
-        self._moved.clear()
         value = encode(decision)
+        if len(value) > DECISION_BYTES_MAX:
+            raise TooLargeError
+        self._moved.clear()
         head = extend(ledger.head, decision, key, value)
         assert head is not None, "a decision made on the head extends it"
         ledger.apply(decision, draft.events, head)

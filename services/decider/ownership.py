@@ -11,7 +11,7 @@ from plumbing import telemetry
 from plumbing.kafka import Fenced, Group, TopicPartition
 from plumbing.process import Stop
 from schemas.topics import COMMANDS_INTAKE
-from services.decider.partition import PartitionRun, Surroundings
+from services.decider.partition import DOUBTS, PartitionRun, Surroundings
 
 JOIN_S: Final = 30.0
 EXIT_FENCED: Final = 75
@@ -47,6 +47,8 @@ class Ownership:
         self._group = group
         self._around = around
         self._owned: dict[int, _Owned] = {}
+        # How often `decide` raised on an input, kept over the epochs of a partition.
+        self._faults: dict[int, dict[tuple[str, int, int], int]] = {}
 
     def hold(self, stop: Stop) -> int:
         """Own what we are given until stopped; the answer is the process's exit code."""
@@ -68,7 +70,7 @@ class Ownership:
     def _given(self, partitions: list[TopicPartition]) -> None:
         for _, partition in partitions:
             if partition not in self._owned:
-                self._owned[partition] = _Owned(PartitionRun(partition, self._around))
+                self._owned[partition] = self._begun(partition)
 
     def _taken(self, partitions: list[TopicPartition]) -> None:
         leaving = [self._owned.pop(p) for _, p in partitions if p in self._owned]
@@ -77,15 +79,28 @@ class Ownership:
         for owned in leaving:
             owned.end()
 
+    def _begun(self, partition: int) -> _Owned:
+        faults = self._faults.setdefault(partition, {})
+        return _Owned(PartitionRun(partition, self._around, faults))
+
     def _after(self, partition: int, failure: BaseException) -> int | None:
-        """What follows the death of a run: dropped if the partition is another's, else we leave."""
-        log.error("partition_lost", partition=partition, code=type(failure).__name__)
-        if isinstance(failure, Fenced):
-            # The broker says somebody newer writes here. If the group agrees, there is nothing to
-            # mend; if it says the partition is ours, two deciders were started as one.
-            self._group.poll(1, 1.0)
-            if (COMMANDS_INTAKE, partition) not in self._group.assignment():
-                self._owned.pop(partition, None)
-                return None
-            return EXIT_FENCED
-        return 1
+        """What follows the end of a run: nothing if the partition is another's by now.
+
+        Asking the group first matters: fencing again without being the owner would shut out the
+        rightful successor.
+        """
+        code = getattr(failure, "code", type(failure).__name__)
+        log.warning("epoch_ended", partition=partition, code=code, error=failure)
+        is_doubt = isinstance(failure, DOUBTS)
+        if not is_doubt and not isinstance(failure, Fenced):
+            return 1
+        self._group.poll(1, 1.0)
+        if (COMMANDS_INTAKE, partition) not in self._group.assignment():
+            self._owned.pop(partition, None)
+            return None
+        if is_doubt:
+            self._owned[partition] = self._begun(partition)
+            return None
+        # The broker says somebody newer writes here and the group says it is ours: two deciders
+        # were started as one.
+        return EXIT_FENCED

@@ -44,6 +44,10 @@ SNAPSHOT_EVERY: Final = 20_000
 log = telemetry.get("decider")
 
 
+# After any of these: is the partition still ours? Then fence, replay, and go on.
+DOUBTS: Final = (Indefinite, LostRaceError, LogicFaultError, TimeoutError)
+
+
 class ForeignLogError(Exception):
     """The partition was opened with other numbers than we are configured with; we must not write."""
 
@@ -62,13 +66,15 @@ class Surroundings:
 
 
 class PartitionRun:
-    """Owns one partition until it is stopped; every epoch begins with `_begin`."""
+    """One epoch of one partition: it ends when it is stopped, or in doubt."""
 
-    def __init__(self, partition: int, around: Surroundings) -> None:
+    def __init__(
+        self, partition: int, around: Surroundings, faults: dict[tuple[str, int, int], int]
+    ) -> None:
         self.partition = partition
         self._around = around
         self._stop = Stop()
-        self._faults: dict[tuple[str, int, int], int] = {}
+        self._faults = faults
         config = around.config
         self._channels = input_topics(config.sources)
         self._writer: TransactionalWriter = around.connection.writer(
@@ -81,15 +87,14 @@ class PartitionRun:
         self._stop.set()
 
     def run(self) -> None:
-        """Decide until stopped; `Fenced` and everything fatal leaves to the owner."""
+        """Decide until stopped or in doubt.
+
+        Raises:
+            Exception: in `DOUBTS`, the memory is worth nothing any more, and whoever still owns the
+                partition begins a new run; anything else is fatal.
+        """
         try:
-            while not self._stop.is_set():
-                try:
-                    self._epoch()
-                except (Indefinite, LostRaceError, LogicFaultError, TimeoutError) as doubt:
-                    log.warning(
-                        "memory_thrown_away", partition=self.partition, code=type(doubt).__name__
-                    )
+            self._epoch()
         finally:
             self._writer.close()
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 
 from logbook.desk import Desk
 from logbook.following import Follower, Following
@@ -9,6 +10,7 @@ from logbook.orderbook import OrderBook
 from logbook.reporting import Reporter
 from plumbing import config, telemetry
 from plumbing.clock import SystemClock
+from plumbing.config import ConfigError
 from plumbing.directory import PostgresDirectory
 from plumbing.kafka import KafkaConnection
 from plumbing.process import Stop
@@ -19,6 +21,7 @@ from schemas.topics import erase_orders
 from services.eraser.config import EraserConfig
 from services.eraser.erasing import Eraser
 from services.eraser.loop import EraserLoop
+from sources.contract import Source
 from sources.registry import load
 
 
@@ -46,7 +49,7 @@ def main() -> int:
         reporter=reporter,
         vault=HttpVault(settings.keyring_url, settings.keyring_token),
         directory=PostgresDirectory({name: t.identity for name, t in tenants.items()}),
-        sources=load([settings.declarations], os.environ),
+        sources=hosted_sources(settings, os.environ),
         clock=clock,
     )
     EraserLoop(eraser).run([erase_orders(source) for source in settings.sources], stop)
@@ -54,6 +57,18 @@ def main() -> int:
     following.stop()
     producer.close()
     return 0
+
+
+def hosted_sources(settings: EraserConfig, environment: Mapping[str, str]) -> dict[str, Source]:
+    """The sources whose orders we take, so that one without a declaration is noticed at the start.
+
+    Raises:
+        ConfigError: one of them has none.
+    """
+    declared = load([settings.declarations], environment)
+    if missing := set(settings.sources) - declared.keys():
+        raise ConfigError(f"no declaration of: {', '.join(sorted(missing))}")
+    return {name: declared[name] for name in settings.sources}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Rule 3: whoever refuses stops the step; nothing is tried again by itself.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from logbook.attesting import sole_administrator
 from logbook.desk import Desk, Task
@@ -21,12 +21,20 @@ from plumbing.directory import Directory
 from plumbing.failpoints import fp
 from plumbing.kafka import Producer
 from plumbing.vault import Vault
-from rights.commands import Attested
+from rights.commands import Attested, AttestedFact
 from rights.erasure.state import Erasure
 from rights.orders import PlanSections, ProbeSections, TreatSections
 from rights.reports import Report, ReportSourceRefused, ReportStepStarted
 from services.eraser import answers
-from sources.contract import TENANT, Handles, Source, SourceRefused, SourceUnavailable, Step
+from sources.contract import (
+    TENANT,
+    Handles,
+    Source,
+    SourceDescription,
+    SourceRefused,
+    SourceUnavailable,
+    Step,
+)
 
 INTENT_S: Final = 30.0
 EraseOrder = PlanSections | TreatSections | ProbeSections
@@ -56,12 +64,14 @@ class Eraser:
     directory: Directory
     sources: Mapping[str, Source]
     clock: Clock
+    intent_within_s: float = INTENT_S
 
     def carry_out(self, task: Task) -> None:
         """Do what the order says, and report it.
 
         Raises:
-            SourceUnavailable, VaultUnavailable, DirectoryUnavailable, TooEarlyError: try later.
+            SourceUnavailable, DeclarationError, VaultUnavailable, VaultRefused,
+            DirectoryUnavailable, TooEarlyError, BrokerError: try later.
             OrderWithdrawnError: drop it.
         """
         order = task.order
@@ -87,7 +97,7 @@ class Eraser:
             self._declare_intent(order)
         opened = self.vault.open(order_id=order.order_id, at=(task.partition, task.seq))
         who = opened.fields[order.handles_vault_id]
-        handles: Handles = {**who["handles"], TENANT: who["tenant"]}
+        handles = handles_for(source.describe(), who)
         match order:
             case PlanSections():
                 attested = (
@@ -106,7 +116,9 @@ class Eraser:
                 request_id=order.request_id, order_id=order.order_id, source=order.source
             )
             self.reporter.send(self.producer, order, started)
-            if not self.following.wait_until(lambda: self._has_intent(order), INTENT_S):
+            self.following.wait_until(lambda: self._is_settled(order), self.intent_within_s)
+            self._permit(order)
+            if not self._has_intent(order):
                 raise SourceUnavailable("INTENT_NOT_RECORDED")
         fp("eraser.intent")
 
@@ -117,6 +129,10 @@ class Eraser:
             raise OrderWithdrawnError
         return request
 
+    def _is_settled(self, order: TreatSections) -> bool:
+        """Whether there is nothing to wait for: the intent is in the log, or never will be."""
+        return not self.desk.is_pending(order) or self._has_intent(order)
+
     def _has_intent(self, order: TreatSections) -> bool:
         return self._erasure(order).sources[order.source].started_order == order.order_id
 
@@ -125,7 +141,9 @@ class Eraser:
         if not self.desk.is_pending(order):
             raise OrderWithdrawnError
         erasure = self._erasure(order)
-        is_over = erasure.grace_ends_at is None or erasure.grace_ends_at <= self.clock.now()
+        ends_at = erasure.grace_ends_at
+        # Where grace was not skipped and never began, somebody decided what may not be decided.
+        is_over = ends_at is not None and ends_at <= self.clock.now()
         if not erasure.grace_skipped and not is_over:
             raise TooEarlyError
 
@@ -144,7 +162,24 @@ class Eraser:
 
     def _attested(self, tenant: str, stable_id: str) -> Attested:
         """The guards' facts, asked again just before the point of no return (I-16)."""
+        now = self.clock.now()
         person = self.directory.find(tenant, stable_id=stable_id)
-        if person is None:
-            return ()
-        return (sole_administrator(self.directory, tenant, person, now=self.clock.now()),)
+        if person is not None:
+            return (sole_administrator(self.directory, tenant, person, now=now),)
+        # Who closed their account and left is nobody's administrator, and may still be erased.
+        return (
+            AttestedFact(
+                fact="sole_administrator", value="false", source=f"directory:{tenant}", as_of=now
+            ),
+        )
+
+
+def handles_for(description: SourceDescription, person: Mapping[str, Any]) -> Handles:
+    """Of what is known of a person only the handles that this source declared."""
+    known = {
+        **person.get("handles", {}),
+        "stable_id": person.get("stable_id"),
+        "email": person.get("email"),
+        TENANT: person.get("tenant"),
+    }
+    return {name: str(known[name]) for name in description.handles if known.get(name) is not None}

@@ -11,14 +11,23 @@ from typing import Final
 from logbook.desk import Task
 from plumbing import telemetry
 from plumbing.directory import DirectoryUnavailable
+from plumbing.kafka import BrokerError
 from plumbing.process import Stop
 from plumbing.vault import VaultRefused, VaultUnavailable
 from rights.reports import ReportSourceUnavailable
 from services.eraser.erasing import EraseOrder, Eraser, OrderWithdrawnError, TooEarlyError
-from sources.contract import SourceUnavailable
+from sources.contract import DeclarationError, SourceUnavailable
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 15.0
+_LATER: Final = (
+    SourceUnavailable,
+    DeclarationError,
+    VaultUnavailable,
+    VaultRefused,
+    DirectoryUnavailable,
+    TooEarlyError,
+)
 log = telemetry.get("eraser")
 
 
@@ -49,12 +58,20 @@ class EraserLoop:
             # An order that waits here already is being carried out.
             if task.order.order_id not in self._parked:
                 self._attempt(task, at_s)
-            self._eraser.desk.done(task)
+            self._settle(task)
         for parked in [p for p in self._parked.values() if p.again_at_s <= at_s]:
             if self._eraser.desk.is_pending(parked.task.order):
                 self._attempt(parked.task, at_s)
             else:
                 self._parked.pop(parked.task.order.order_id, None)
+
+    def _settle(self, task: Task) -> None:
+        try:
+            self._eraser.desk.done(task)
+        except BrokerError as failure:
+            # After a rebalance the order comes again, to whoever has the partition now, and is
+            # found to be no longer pending, or done once more: a redo changes nothing.
+            log.warning("commit_failed", order_id=task.order.order_id, error=failure)
 
     def _attempt(self, task: Task, at_s: float) -> None:
         order_id = task.order.order_id
@@ -63,17 +80,11 @@ class EraserLoop:
         except OrderWithdrawnError:
             self._parked.pop(order_id, None)
             log.info("order_withdrawn", order_id=order_id)
-        except SourceUnavailable as failure:
-            self._park(task, failure.code, at_s)
-        except VaultUnavailable:
-            self._park(task, "KEYRING_UNAVAILABLE", at_s)
-        except VaultRefused as refusal:
-            # A key that is gone or an order the keyring does not see: the log will tell.
-            self._park(task, f"KEYRING_{refusal.code}", at_s)
-        except DirectoryUnavailable:
-            self._park(task, "DIRECTORY_UNAVAILABLE", at_s)
-        except TooEarlyError as early:
-            self._park(task, early.code, at_s)
+        except _LATER as failure:
+            self._park(task, waiting_code(failure), at_s)
+        except BrokerError as failure:
+            log.warning("report_waits", order_id=order_id, error=failure)
+            self._keep(task, "", at_s)
         else:
             self._parked.pop(order_id, None)
 
@@ -82,8 +93,7 @@ class EraserLoop:
         order = task.order
         assert isinstance(order, EraseOrder), "only erase orders are parked"
         known = self._parked.get(order.order_id)
-        pause_s = min(known.pause_s * 2, LONGEST_PAUSE_S) if known else FIRST_PAUSE_S
-        self._parked[order.order_id] = _Parked(task, code, at_s + pause_s, pause_s)
+        self._keep(task, code, at_s)
         eraser = self._eraser
         eraser.producer.send(eraser.reporter.progress(order, order.source, 0))
         if known is None or known.code != code:
@@ -94,4 +104,29 @@ class EraserLoop:
                 source=order.source,
                 code=code,
             )
-            eraser.reporter.send(eraser.producer, order, report)
+            try:
+                eraser.reporter.send(eraser.producer, order, report)
+            except BrokerError:
+                self._parked[order.order_id].code = ""
+
+    def _keep(self, task: Task, code: str, at_s: float) -> None:
+        order_id = task.order.order_id
+        known = self._parked.get(order_id)
+        pause_s = min(known.pause_s * 2, LONGEST_PAUSE_S) if known else FIRST_PAUSE_S
+        self._parked[order_id] = _Parked(task, code, at_s + pause_s, pause_s)
+
+
+def waiting_code(failure: Exception) -> str:
+    """Why the request waits, in words that a status page may show."""
+    match failure:
+        case VaultUnavailable():
+            return "KEYRING_UNAVAILABLE"
+        case VaultRefused(code=code):
+            # A key that is gone or an order the keyring does not see: the log will tell.
+            return f"KEYRING_{code}"
+        case DirectoryUnavailable():
+            return "DIRECTORY_UNAVAILABLE"
+        case SourceUnavailable(code=code) | DeclarationError(code=code) | TooEarlyError(code=code):
+            return code
+        case _:
+            raise AssertionError("every cause of waiting has a word")

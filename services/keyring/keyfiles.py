@@ -72,16 +72,21 @@ def _read(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
         raise KeyFileRefused(f"{path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise KeyFileRefused(f"{path} is not a file")
-        if found.st_mode & _OTHERS:
-            raise KeyFileRefused(f"{path} can be read by others: chmod 600 {path}")
-        if found.st_uid not in (os.geteuid(), 0):
-            raise KeyFileRefused(f"{path} belongs to somebody else")
-        content = file.read(_FILE_BYTES_MAX)
+    try:
+        _refuse_unsafe(path, os.fstat(descriptor))
+        content = os.read(descriptor, _FILE_BYTES_MAX)
+    finally:
+        os.close(descriptor)
     try:
         return content.decode("ascii")
     except UnicodeDecodeError:
         raise KeyFileRefused(f"{path} is no key file") from None
+
+
+def _refuse_unsafe(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise KeyFileRefused(f"{path} is not a file")
+    if found.st_mode & _OTHERS:
+        raise KeyFileRefused(f"{path} can be read by others: chmod 600 {path}")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise KeyFileRefused(f"{path} belongs to somebody else")

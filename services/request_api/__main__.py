@@ -9,13 +9,14 @@ from plumbing import config, telemetry
 from plumbing.clock import SystemClock
 from plumbing.directory import PostgresDirectory
 from plumbing.kafka import KafkaConnection
+from plumbing.objects import S3Location, S3Objects
 from plumbing.process import Stop, run_threads
 from plumbing.tenants import read_tenants
 from plumbing.vault import HttpVault
 from plumbing.web import serve
 from projections.queries import open_queries
 from services.request_api.answers import AnswerBook
-from services.request_api.building import build
+from services.request_api.building import build, watch
 from services.request_api.config import RequestApiConfig, StoreConfig
 from services.request_api.filing import Filing
 from services.request_api.intake import Intake
@@ -54,12 +55,16 @@ def main() -> int:
         tenants=tenants,
         clock=clock,
     )
-    app = build(settings, store, filing, directory, tenants, stop)
+    location = S3Location(
+        endpoint=store.url, bucket=store.bucket, access_key=store.key, secret_key=store.secret
+    )
+    app = build(settings, S3Objects(location), filing, directory, tenants, stop)
     code = run_threads(
         stop,
         {
             "web": lambda: serve(app, settings.host, settings.port, stop),
             "intake": lambda: intake.run(stop),
+            "following": lambda: watch(following, stop),
         },
     )
     following.stop()

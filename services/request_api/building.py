@@ -1,34 +1,47 @@
 """The application, put together from its parts."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
+from logbook.following import Following
 from plumbing.directory import Directory, DirectoryUnavailable, PersonAmbiguous
-from plumbing.objects import S3Location, S3Objects
+from plumbing.objects import ObjectStore
 from plumbing.postgres import DatabaseUnavailable
 from plumbing.process import Stop
-from plumbing.tenants import Tenant
 from plumbing.vault import VaultRefused, VaultUnavailable
-from plumbing.web import Issuer, Problem, TokenVerifier, application, bearer, respond
-from services.request_api.config import RequestApiConfig, StoreConfig
+from plumbing.web import (
+    Authenticator,
+    Caller,
+    Issuer,
+    Problem,
+    TokenVerifier,
+    application,
+    bearer,
+    respond,
+)
+from services.request_api.config import RequestApiConfig
 from services.request_api.downloads import Downloads
 from services.request_api.filing import Filing
 from services.request_api.handlers import Handlers
 from services.request_api.progress import Progress
-from services.request_api.reading import Reading
+from services.request_api.reading import Reading, tenant_of
 from services.request_api.refusals import unavailable
 from services.request_api.table import operations
+
+LOOK_EVERY_S: Final = 0.5
+_READS: Final = frozenset({"GET", "HEAD"})
 
 
 def build(
     settings: RequestApiConfig,
-    store: StoreConfig,
+    store: ObjectStore,
     filing: Filing,
     directory: Directory,
-    tenants: Mapping[str, Tenant],
+    tenants: Container[str],
     stop: Stop,
 ) -> Starlette:
     reading = Reading(queries=filing.queries, vault=filing.vault)
@@ -36,27 +49,19 @@ def build(
         filing=filing,
         reading=reading,
         directory=directory,
-        tenants=tenants,
         sources=settings.sources,
         clock=filing.clock,
     )
     downloads = Downloads(
         vault=filing.vault,
-        store=S3Objects(
-            S3Location(
-                endpoint=store.url,
-                bucket=store.bucket,
-                access_key=store.key,
-                secret_key=store.secret,
-            )
-        ),
+        store=store,
         following=filing.following,
         book=filing.book,
         clock=filing.clock,
     )
     verifier = TokenVerifier(Issuer(url=settings.issuer, audience="habeas"), filing.clock)
     table = operations(handlers, downloads, Progress(reading, stop))
-    app = application(table, bearer(verifier))
+    app = application(table, _of_served_tenants(bearer(verifier), tenants))
     for failure, part in (
         (VaultUnavailable, "keyring"),
         (VaultRefused, "keyring"),
@@ -68,9 +73,33 @@ def build(
     return app
 
 
+def watch(following: Following, stop: Stop) -> None:
+    """End the process when the log can no longer be followed: without it nobody gets an answer."""
+    while not stop.wait(LOOK_EVERY_S):
+        following.check()
+
+
+def _of_served_tenants(authenticate: Authenticator, tenants: Container[str]) -> Authenticator:
+    """Nobody gets in for a tenant that this installation does not serve, whatever they ask for."""
+
+    async def admit(request: Request) -> Caller:
+        caller = await authenticate(request)
+        if tenant_of(caller) not in tenants:
+            raise Problem(
+                403,
+                "TENANT_UNKNOWN",
+                "This installation does not serve your workspace.",
+                next_step="Ask an operator to add it to the tenants' file.",
+            )
+        return caller
+
+    return admit
+
+
 def _waiting_for(part: str) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(request: Request, _: Exception) -> Response:
-        return respond(unavailable(part), request.headers.get("accept", ""))
+        problem = unavailable(part, reads=request.method in _READS)
+        return respond(problem, request.headers.get("accept", ""))
 
     return handle
 

@@ -15,7 +15,6 @@ from starlette.responses import Response, StreamingResponse
 
 from logbook.following import Following
 from logbook.sealing import ARCHIVE_KEY, archive_context
-from plumbing import telemetry
 from plumbing.clock import Clock
 from plumbing.objects import ObjectStore, StoreRefused, StoreUnavailable
 from plumbing.vault import Opened, Vault, VaultRefused
@@ -23,10 +22,11 @@ from plumbing.web import Call, Problem
 from proofs.chunked import Decryptor
 from proofs.envelope import HEADER_BYTES
 from services.request_api.answers import AnswerBook, GrantedDownload
-from services.request_api.refusals import unavailable
+from services.request_api.refusals import gone, unavailable
 
-_TOKEN: Final = re.compile(r"^[0-9a-f]{64}$")
-log = telemetry.get("request_api")
+# What the keyring says where there is nothing to be had any more, as opposed to: not now.
+_GONE: Final = frozenset({"ORDER_NOT_PENDING", "KEY_DESTROYED", "NOT_FOUND"})
+_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,9 @@ class Downloads:
         try:
             opened = self.vault.open(grant_id=grant.grant_id, at=(grant.partition, grant.seq))
         except VaultRefused as refused:
-            raise _gone() from refused
+            if refused.code in _GONE:
+                raise gone() from refused
+            raise
         contents = self._contents(opened)
         body = self._plain(grant, contents, opened)
         digest = bytes.fromhex(contents["sha256"])
@@ -51,11 +53,11 @@ class Downloads:
     def _grant(self, token: str) -> GrantedDownload:
         digest = hashlib.sha256(token.encode()).hexdigest()
         with self.following.lock:
-            grant = self.book.grant(digest) if _TOKEN.match(token) else None
+            grant = self.book.grant(digest) if _TOKEN.fullmatch(token) else None
         if grant is None:
             raise Problem(404, "NOT_FOUND", "Download link not found")
         if self.clock.now() >= grant.until:
-            raise _gone()
+            raise gone()
         return grant
 
     @staticmethod
@@ -66,7 +68,7 @@ class Downloads:
     def _plain(
         self, grant: GrantedDownload, contents: Mapping[str, Any], opened: Opened
     ) -> Iterator[bytes]:
-        """The archive's bytes; the first piece is read here, so that a failure is still a 503."""
+        """The archive's bytes; the first piece is opened here, so that a failure is no archive."""
         key = opened.keys[ARCHIVE_KEY]
         object_key = str(contents["object_key"])
         context = archive_context(
@@ -78,12 +80,12 @@ class Downloads:
         decryptor = Decryptor(key.key, context)
         try:
             sealed = iter(self.store.read(object_key, HEADER_BYTES))
-            first = next(sealed)
+            first = decryptor.update(next(sealed))
         except (StoreUnavailable, StoreRefused, StopIteration) as failure:
-            raise unavailable("archive store") from failure
+            raise unavailable("archive store", reads=True) from failure
 
         def stream() -> Iterator[bytes]:
-            yield decryptor.update(first)
+            yield first
             for piece in sealed:
                 yield decryptor.update(piece)
             yield decryptor.finish()
@@ -101,11 +103,3 @@ def _headers(contents: Mapping[str, Any], digest: bytes) -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-
-
-def _gone() -> Problem:
-    return Problem(
-        410,
-        "GONE_GDPR_EXPORT",
-        "This download link has expired. Request a new export from your account settings.",
-    )

@@ -3,6 +3,8 @@
 Rule 1: the same Idempotency-Key makes the same command, so a retry after any failure is safe.
 Rule 2: nothing readable about a person leaves this process but to the vault; the keyring down means
 that nothing is filed.
+Rule 3: once a command may be on its topic, only the log can say what became of it; until it does,
+the outcome is not known, whatever else fails.
 """
 
 import hashlib
@@ -19,15 +21,16 @@ from plumbing.clock import Clock
 from plumbing.directory import Person
 from plumbing.failpoints import fp
 from plumbing.kafka import BrokerError, Outgoing, Producer
-from plumbing.vault import Field, Identity, Put, Vault
-from projections.queries import Queries
+from plumbing.postgres import DatabaseUnavailable
+from plumbing.vault import Field, Identity, Put, Vault, VaultRefused
+from projections.queries import CommandView, Queries
 from rights.commands import Actor, Attested, IntakeCommand
 from rights.decisions import Verdict
 from rights.references import derived_id, tenant_ref
 from schemas.codec import encode
 from schemas.topics import COMMANDS_INTAKE
 from schemas.wire import CommandMessage
-from services.request_api.answers import Answer, AnswerBook
+from services.request_api.answers import Answer, AnswerBook, state_after
 from services.request_api.refusals import outcome_unknown, refusal
 
 VALID_FOR: Final = timedelta(seconds=60)
@@ -36,12 +39,17 @@ PRODUCE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What identifies a command: who asks in which tenant, under which key, for what."""
+    """What identifies a command: who asks in which tenant, under which key, for what.
+
+    `valid_for`: how long the asker waits. Later than that it is not decided any more; None: who
+    asked does not wait but looks at the outcome when it comes.
+    """
 
     tenant: str
     asker: str
     idempotency_key: str
     body: Mapping[str, Any]
+    valid_for: timedelta | None = VALID_FOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +102,22 @@ class Filing:
             "comms": Field("comms", {"email": person.email, "name": person.name}),
         }
         fields |= {name: Field("audit", {"text": text}) for name, text in texts.items()}
-        identity = Identity(wish.tenant, person.stable_id, person.email)
-        return self.vault.put(identity, fields, self.command_id(wish))
+        return self._put(wish, person, fields)
 
     def keep_texts(self, wish: Wish, person: Person, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Reasons and evidence about a request that exists; the vault id of each."""
         fields = {name: Field("audit", {"text": text}) for name, text in texts.items()}
+        return self._put(wish, person, fields).vault_ids
+
+    def _put(self, wish: Wish, person: Person, fields: Mapping[str, Field]) -> Put:
         identity = Identity(wish.tenant, person.stable_id, person.email)
-        return self.vault.put(identity, fields, self.command_id(wish)).vault_ids
+        try:
+            return self.vault.put(identity, fields, self.command_id(wish))
+        except VaultRefused as refused:
+            # The key came before, about somebody or something else, and has no answer yet.
+            if refused.code == "PUT_MISMATCH":
+                raise refusal("IDEMPOTENCY_MISMATCH") from refused
+            raise
 
     def actor_ref(self, tenant: str, stable_id: str) -> str:
         """The pseudonym under which somebody acts."""
@@ -116,24 +132,26 @@ class Filing:
         subject_ref: str | None,
         attested: Attested = (),
     ) -> Answer:
-        """Send the command and wait for its decision.
+        """Send the command and wait for its decision; one that was answered is not sent again.
 
         Raises:
             Problem: refused, or the outcome is not known in time.
         """
-        command_id, command_hash = self.command_id(wish), self.command_hash(wish)
+        if earlier := self.earlier(wish):
+            return earlier
+        command_id = self.command_id(wish)
         now = self.clock.now()
         tenant = tenant_ref(wish.tenant)
         message = CommandMessage(
             id=command_id,
-            hash=command_hash,
+            hash=self.command_hash(wish),
             issuer="request_api",
             actor=actor,
             subject_ref=subject_ref,
             tenant_ref=tenant,
             attested=attested,
             issued_at=now,
-            valid_until=now + VALID_FOR,
+            valid_until=None if wish.valid_for is None else now + wish.valid_for,
             body=encode(command),
         )
         key = (subject_ref or tenant).encode()
@@ -149,19 +167,30 @@ class Filing:
         within_s = self.answer_within.total_seconds()
         self.following.wait_until(lambda: self.book.answer(command_id) is not None, within_s)
         fp("api.decided")
-        answer = self._known(command_id)
-        if answer is None:
+        try:
+            decided = self.earlier(wish)
+        except DatabaseUnavailable as failure:
+            raise outcome_unknown() from failure
+        if decided is None:
             raise outcome_unknown()
-        return self._judged(answer, command_hash)
+        return decided
 
     def _known(self, command_id: str) -> Answer | None:
         with self.following.lock:
             answer = self.book.answer(command_id)
-        if answer is not None:
+            has_forgotten = self.book.has_forgotten
+        if answer is not None or not has_forgotten:
             return answer
         row = self.queries.command(command_id)
-        if row is None:
-            return None
+        return None if row is None else self._recalled(row)
+
+    def _recalled(self, row: CommandView) -> Answer:
+        """An answer that is too old for the book, put together from the views."""
+        events = [
+            event
+            for event in self.queries.timeline(row.request_id or "", after_seq=row.seq - 1)
+            if (event.partition, event.seq) == (row.partition, row.seq)
+        ]
         return Answer(
             partition=row.partition,
             seq=row.seq,
@@ -169,6 +198,11 @@ class Filing:
             code=row.code,
             hash=row.hash,
             reference=row.reference or "",
+            state=state_after(
+                row.command_type,
+                [event.event_type for event in events],
+                needs_approval=any(event.details.get("needs_approval") for event in events),
+            ),
         )
 
     @staticmethod

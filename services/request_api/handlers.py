@@ -2,23 +2,22 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from logbook.attesting import sole_administrator
 from plumbing.clock import Clock
 from plumbing.directory import Directory, Person
-from plumbing.tenants import Tenant
-from plumbing.web import Answer, Call, Caller, Problem
+from plumbing.web import Answer, Call, Caller, Problem, Wire
 from projections.queries import RequestView
 from rights import commands as cmd
 from rights.commands import Actor, AttestedFact
 from rights.policies import PROFILES, PackageFormat, Policy, Role
 from services.request_api import models as md
+from services.request_api.answers import Answer as Decided
 from services.request_api.filing import Filing, Wish
 from services.request_api.reading import Reading, tenant_of
-from services.request_api.refusals import not_found, refusal
+from services.request_api.refusals import outcome_unknown, refusal
 
 # The strongest capacity in which a person may act for another.
 _CAPACITIES = (
@@ -34,7 +33,6 @@ class Handlers:
     filing: Filing
     reading: Reading
     directory: Directory
-    tenants: Mapping[str, Tenant]
     sources: tuple[str, ...]
     clock: Clock
 
@@ -43,7 +41,7 @@ class Handlers:
         caller = call.known_caller
         wish = self._wish(call, body)
         if earlier := self.filing.earlier(wish):
-            return _filed(earlier.reference, earlier.state, earlier.partition, earlier.seq)
+            return _filed(earlier)
         person = self._person(caller, body.subject)
         kept = self.filing.keep(wish, person, {"reason": body.reason} if body.reason else {})
         actor = self._actor(caller, person, kept.subject_ref)
@@ -65,8 +63,7 @@ class Handlers:
                 reason_vault_id=kept.vault_ids.get("reason"),
                 language=body.language,
             )
-        answer = self.filing.file(wish, command, actor, kept.subject_ref, attested)
-        return _filed(answer.reference, answer.state, answer.partition, answer.seq)
+        return _filed(self.filing.file(wish, command, actor, kept.subject_ref, attested))
 
     def list_requests(self, call: Call) -> Answer:
         query = call.query_as(md.Listing)
@@ -118,30 +115,34 @@ class Handlers:
 
     def approve(self, call: Call) -> Answer:
         view = self._visible(call)
-        return self._act(call, view, cmd.ApproveExport(request_id=view.request_id), {})
+        return self._act(call, view, cmd.ApproveExport(request_id=view.request_id))
 
     def cancel(self, call: Call) -> Answer:
         view = self._visible(call)
-        return self._act(call, view, cmd.CancelRequest(request_id=view.request_id), {})
+        return self._act(call, view, cmd.CancelRequest(request_id=view.request_id))
 
     def confirm_erasure(self, call: Call) -> Answer:
-        """The typed address is looked up in the vault, so nobody here learns another's (E3-10)."""
+        """Whose the typed address is, is asked of the directory; nobody learns another's (E3-10)."""
         body = call.body_as(md.ConfirmErasure)
         view = self._visible(call)
-        caller = call.known_caller
-        tenant = tenant_of(caller)
-        found = self.reading.vault.find(tenant, email=body.typed_email)
-        person = self.directory.find(tenant, email=body.typed_email)
-        if found != view.subject_ref or person is None:
+        wish = self._wish(call, body)
+        if earlier := self.filing.earlier(wish):
+            return _moved(view, earlier)
+        person = self.directory.find(wish.tenant, email=body.typed_email)
+        found = person and self.reading.vault.find(wish.tenant, person.stable_id)
+        if person is None or found != view.subject_ref:
             raise refusal("EMAIL_MISMATCH")
-        now = self.clock.now()
-        typed = AttestedFact(fact="typed_email_matches", value="true", source="keyring", as_of=now)
+        typed = AttestedFact(
+            fact="typed_email_matches",
+            value="true",
+            source=f"directory:{wish.tenant}",
+            as_of=self.clock.now(),
+        )
         texts = {"reason": body.reason}
         if body.skip_grace and body.skip_grace.evidence:
             texts["evidence"] = body.skip_grace.evidence
-        wish = self._wish(call, body)
-        if earlier := self.filing.earlier(wish):
-            return _moved(view, earlier.partition, earlier.seq)
+        attested = (typed, self._guard(wish.tenant, person))
+        actor = self._actor_on(call.known_caller, view)
         ids = self.filing.keep_texts(wish, person, texts)
         command = cmd.ConfirmErasure(
             request_id=view.request_id,
@@ -151,10 +152,7 @@ class Handlers:
             skip_ground=body.skip_grace.ground if body.skip_grace else None,
             evidence_vault_id=ids.get("evidence"),
         )
-        attested = (typed, self._guard(tenant, person))
-        actor = self._actor_on(caller, view)
-        answer = self.filing.file(wish, command, actor, view.subject_ref, attested)
-        return _moved(view, answer.partition, answer.seq)
+        return _moved(view, self.filing.file(wish, command, actor, view.subject_ref, attested))
 
     def grant_download(self, call: Call) -> Answer:
         view = self._visible(call)
@@ -162,7 +160,7 @@ class Handlers:
         token = secrets.token_hex(32)
         wish = Wish(
             tenant=tenant_of(caller),
-            asker=caller.subject,
+            asker=_asker(caller),
             idempotency_key=secrets.token_hex(16),
             body={"download": view.reference},
         )
@@ -173,7 +171,8 @@ class Handlers:
         with self.filing.following.lock:
             grant = self.filing.book.grant(digest)
         if grant is None:
-            raise refusal("GONE_GDPR_EXPORT")
+            # Decided, but not in our book: a new link costs nothing.
+            raise outcome_unknown()
         data = md.DownloadBody(url=f"/api/v1/privacy/downloads/{token}", until=grant.until)
         return Answer(status=201, body=md.DownloadAnswer(data=data))
 
@@ -185,10 +184,7 @@ class Handlers:
             role=_capacity(caller), ref=self.filing.actor_ref(wish.tenant, caller.subject)
         )
         answer = self.filing.file(wish, cmd.PublishPolicy(policy=self._policy(body)), actor, None)
-        data = md.FiledBody(
-            reference="", state="PUBLISHED", position=f"{answer.partition}-{answer.seq}"
-        )
-        return Answer(body=md.FiledAnswer(data=data))
+        return Answer(body=md.FiledAnswer(data=_told("", answer)))
 
     def _policy(self, body: md.PublishPolicy) -> Policy:
         shipped = PROFILES[body.profile]
@@ -215,38 +211,20 @@ class Handlers:
         return policy
 
     def _act(
-        self,
-        call: Call,
-        view: RequestView,
-        command: cmd.ApproveExport | cmd.CancelRequest,
-        body: Mapping[str, object],
+        self, call: Call, view: RequestView, command: cmd.ApproveExport | cmd.CancelRequest
     ) -> Answer:
-        caller = call.known_caller
-        wish = Wish(
-            tenant=tenant_of(caller),
-            asker=caller.subject,
-            idempotency_key=call.request.headers["idempotency-key"],
-            body={"path": call.request.url.path, **body},
-        )
-        actor = self._actor_on(caller, view)
-        answer = self.filing.file(wish, command, actor, view.subject_ref)
-        return _moved(view, answer.partition, answer.seq)
+        actor = self._actor_on(call.known_caller, view)
+        return _moved(view, self.filing.file(self._wish(call), command, actor, view.subject_ref))
 
-    def _wish(
-        self, call: Call, body: md.FileRequest | md.ConfirmErasure | md.PublishPolicy
-    ) -> Wish:
+    def _wish(self, call: Call, body: Wire | None = None) -> Wish:
         caller = call.known_caller
-        tenant = tenant_of(caller)
-        if tenant not in self.tenants:
-            raise Problem(
-                403,
-                "TENANT_UNKNOWN",
-                "This installation does not serve your workspace.",
-                next_step="Ask an operator to add it to the tenants' file.",
-            )
-        clear = {"path": call.request.url.path, **body.model_dump(mode="json")}
-        key = call.request.headers["idempotency-key"]
-        return Wish(tenant=tenant, asker=caller.subject, idempotency_key=key, body=clear)
+        said = body.model_dump(mode="json") if body else {}
+        return Wish(
+            tenant=tenant_of(caller),
+            asker=_asker(caller),
+            idempotency_key=call.request.headers["idempotency-key"],
+            body={"path": call.request.url.path, **said},
+        )
 
     def _visible(self, call: Call) -> RequestView:
         self.reading.await_position(call)
@@ -254,7 +232,7 @@ class Handlers:
 
     def _person(self, caller: Caller, named: md.PersonNamed | None) -> Person:
         tenant = tenant_of(caller)
-        if named is None:
+        if named is None or named.stable_id == caller.subject:
             person = self.directory.find(tenant, stable_id=caller.subject)
         elif not caller.roles & {role for role, _ in _CAPACITIES}:
             # Whether somebody exists is not for everybody to learn.
@@ -294,25 +272,33 @@ def _capacity(caller: Caller) -> Role:
     for name, role in _CAPACITIES:
         if name in caller.roles:
             return role
-    raise not_found()
+    # An auditor sees what they may not touch.
+    raise refusal("FORBIDDEN")
 
 
-def _filed(reference: str, state: str, partition: int, seq: int) -> Answer:
-    position = f"{partition}-{seq}"
-    data = md.FiledBody(reference=reference, state=state, position=position)
-    headers = {
+def _asker(caller: Caller) -> str:
+    """Whose Idempotency-Keys these are; a product service of the same name has others."""
+    return f"person:{caller.subject}"
+
+
+def _filed(answer: Decided) -> Answer:
+    headers = {**_where(answer.reference, answer), "ETag": '"1"'}
+    body = md.FiledAnswer(data=_told(answer.reference, answer))
+    return Answer(status=202, body=body, headers=headers)
+
+
+def _moved(view: RequestView, answer: Decided) -> Answer:
+    body = md.FiledAnswer(data=_told(view.reference, answer))
+    return Answer(status=202, body=body, headers=_where(view.reference, answer))
+
+
+def _told(reference: str, answer: Decided) -> md.FiledBody:
+    position = f"{answer.partition}-{answer.seq}"
+    return md.FiledBody(reference=reference, state=answer.state, position=position)
+
+
+def _where(reference: str, answer: Decided) -> dict[str, str]:
+    return {
         "Location": f"/api/v1/privacy/requests/{reference}",
-        "Habeas-Position": position,
-        "ETag": '"1"',
+        "Habeas-Position": f"{answer.partition}-{answer.seq}",
     }
-    return Answer(status=202, body=md.FiledAnswer(data=data), headers=headers)
-
-
-def _moved(view: RequestView, partition: int, seq: int) -> Answer:
-    position = f"{partition}-{seq}"
-    data = md.FiledBody(reference=view.reference, state=view.state, position=position)
-    headers = {
-        "Location": f"/api/v1/privacy/requests/{view.reference}",
-        "Habeas-Position": position,
-    }
-    return Answer(status=202, body=md.FiledAnswer(data=data), headers=headers)

@@ -1,27 +1,32 @@
 """Bodies of requests and answers; who derives from `Wire` refuses fields it does not know."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from plumbing.web import Wire
 
-REASON_MAX = 2000
+REASON_MAX: Final = 2000
+# No system has control characters in its ids and addresses, and some fail at them.
+StableId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# Section names go into the log, so nothing else may: no address and no name has this shape.
+SectionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
 class PersonNamed(Wire):
     """Whom a request is about, where it is not oneself; exactly one of the two."""
 
-    stable_id: str | None = Field(default=None, min_length=1, max_length=200)
-    email: str | None = Field(default=None, min_length=3, max_length=320)
+    stable_id: StableId | None = None
+    email: Email | None = None
 
 
 class FileRequest(Wire):
     type: Literal["export", "erasure"]
     subject: PersonNamed | None = None
     reason: str | None = Field(default=None, min_length=1, max_length=REASON_MAX)
-    sections: list[str] = Field(default_factory=list, max_length=100)
+    sections: list[SectionName] = Field(default_factory=list, max_length=100)
     language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
 
 
@@ -33,7 +38,7 @@ class SkipGrace(Wire):
 
 
 class ConfirmErasure(Wire):
-    typed_email: str = Field(min_length=1, max_length=320)
+    typed_email: Email
     reason: str = Field(min_length=1, max_length=REASON_MAX)
     plan_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     skip_grace: SkipGrace | None = None
@@ -49,6 +54,13 @@ class PublishPolicy(Wire):
     wait_max_seconds: int | None = Field(default=None, ge=1, le=30 * 86400)
     package_format: Literal["ZIP", "JSON_BUNDLE"] | None = None
     notify_ready_required: bool | None = None
+
+
+class ServiceWords(Wire):
+    """What a product service sealed about the person it files for."""
+
+    stable_id: StableId
+    reason: str = Field(default="", max_length=REASON_MAX)
 
 
 class Listing(Wire):

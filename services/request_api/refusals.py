@@ -122,11 +122,18 @@ def outcome_unknown() -> Problem:
     )
 
 
-def unavailable(part: str) -> Problem:
+def unavailable(part: str, *, reads: bool = False) -> Problem:
+    """A part that we need does not answer; `reads`: nothing was asked for but to look."""
+    happened = "" if reads else " Nothing was filed."
+    again = "Try again" if reads else "Try again with the same Idempotency-Key"
     return Problem(
         503,
         "UNAVAILABLE",
-        f"The {part} does not answer at the moment. Nothing was filed.",
-        next_step="Try again with the same Idempotency-Key in a few seconds.",
+        f"The {part} does not answer at the moment.{happened}",
+        next_step=f"{again} in a few seconds.",
         headers={"Retry-After": "5"},
     )
+
+
+def gone() -> Problem:
+    return refusal("GONE_GDPR_EXPORT")

@@ -1,8 +1,12 @@
 """The operation table: every route with its authority, its bodies and its refusals."""
 
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Final
 
-from plumbing.web import Answer, Auth, Call, HeaderField, Op
+from starlette.responses import JSONResponse
+
+from plumbing.web import Answer, Auth, Call, HeaderField, Op, document
 from services.request_api import models as md
 from services.request_api.downloads import Downloads
 from services.request_api.handlers import Handlers
@@ -40,7 +44,8 @@ _READING: Final = ((404, "NOT_FOUND"), (503, "UNAVAILABLE"))
 
 
 def operations(handlers: Handlers, downloads: Downloads, progress: Progress) -> tuple[Op, ...]:
-    return (*_requests(handlers, progress), *_actions(handlers), *_others(handlers, downloads))
+    named = (*_requests(handlers, progress), *_actions(handlers), *_others(handlers, downloads))
+    return (*named, _own_document(named))
 
 
 def _requests(handlers: Handlers, progress: Progress) -> tuple[Op, ...]:
@@ -204,6 +209,24 @@ def _others(handlers: Handlers, downloads: Downloads) -> tuple[Op, ...]:
             response=md.Health,
         ),
     )
+
+
+def _own_document(others: Sequence[Op]) -> Op:
+    """The document of all operations, itself included, under the address where tools look."""
+
+    def openapi(_: Call) -> JSONResponse:
+        return JSONResponse(described)
+
+    own = Op(
+        method="GET",
+        path="/openapi.json",
+        handler=openapi,
+        summary="Show this document",
+        auth=None,
+        produces="application/json",
+    )
+    described = document([*others, own], title="habeas", version=version("habeas"))
+    return own
 
 
 def livez(_: Call) -> Answer:

@@ -83,6 +83,13 @@ class TestText:
         with pytest.raises(Malformed):
             Checkpoint.decode(text.encode())
 
+    @pytest.mark.parametrize("lines", [1, 2])
+    def test_fewer_than_three_lines_are_no_checkpoint(self, lines: int) -> None:
+        text = b"".join(HEAD.encode().splitlines(keepends=True)[:lines])
+
+        with pytest.raises(Malformed, match="checkpoint"):
+            Checkpoint.decode(text)
+
 
 class TestOpening:
     def test_what_the_log_signed_opens(self) -> None:

@@ -1,4 +1,5 @@
 import base64
+import hashlib
 
 import pytest
 from hypothesis import given
@@ -59,6 +60,8 @@ class TestKeys:
             name="log.example", public=LOG.public, kind=SignatureKind.COSIGNATURE_V1
         )
 
+        named = b"log.example\n\x04" + LOG.public.raw
+        assert cosigning.key_id == hashlib.sha256(named).digest()[:4]
         assert cosigning.key_id != LOG_KEY.key_id
         assert NoteKey.from_vkey(cosigning.vkey()) == cosigning
 

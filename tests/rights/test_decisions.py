@@ -18,6 +18,8 @@ FIRST = Decision(
     command=CommandReference(id="1", issuer="decider", type="Genesis", hash=b""),
     verdict=Verdict.ACCEPTED,
 )
+HEAD = extend(EMPTY, FIRST, b"k", b"v")
+assert HEAD is not None
 
 
 def test_a_record_extends_the_log_only_at_its_head() -> None:
@@ -35,6 +37,7 @@ def test_a_record_extends_the_log_only_at_its_head() -> None:
         replace(FIRST, seq=0),
         replace(FIRST, seq=2),
         replace(FIRST, seq=1, prev_hash=b"\xff" * 32),
+        replace(FIRST, seq=1, prev_hash=HEAD.hash, log_id="no hex"),
     ],
 )
 def test_any_other_record_is_void(void: Decision) -> None:

@@ -251,6 +251,16 @@ def test_after_too_long_a_silence_destructive_timers_wait_for_a_person() -> None
     assert [type(e) for e in ended.events] == [ev.GracePeriodEnded]
 
 
+def test_a_timer_that_itself_makes_the_clock_suspect_does_not_fire() -> None:
+    desk = Desk()
+    desk.put(ERASURE)
+    (request,) = desk.ledger.subjects[ADA].requests.values()
+    desk.now += timedelta(days=31)
+    fire = FireTimer(request_id=request.request_id, timer=TimerName.GRACE_END, due_at=NOW)
+
+    assert desk.put(fire, TICKER, channel=CLOCK) is None
+
+
 def test_boot_clock_and_append_time_that_part_make_the_clock_suspect() -> None:
     desk = Desk()
     desk.put(tick(desk), TICKER, channel=CLOCK, subject_ref=None)

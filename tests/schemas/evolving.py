@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 _SAMPLES: Final = 3
 
 
-class Unreadable(AssertionError):
+class UnreadableError(AssertionError):
     """A change of a released message that old or new readers stumble over."""
 
 
@@ -33,7 +33,7 @@ def check_reads(*, writer: Schema, reader: Schema) -> None:
         try:
             fastavro.schemaless_reader(out, written_by, read_by)
         except Exception as failure:  # fastavro raises whatever its reader stumbles over
-            raise Unreadable(f"{writer['name']}: {failure}") from failure
+            raise UnreadableError(f"{writer['name']}: {failure}") from failure
 
 
 def _check_fields(writer: Any, reader: Any, where: str) -> None:
@@ -41,7 +41,7 @@ def _check_fields(writer: Any, reader: Any, where: str) -> None:
     for old, new in zip(_branches(writer), _branches(reader), strict=False):
         if not (isinstance(old, dict) and isinstance(new, dict)) or old["type"] != new["type"]:
             if _kind(old) != _kind(new):
-                raise Unreadable(f"{where}: {_kind(old)} became {_kind(new)}")
+                raise UnreadableError(f"{where}: {_kind(old)} became {_kind(new)}")
             continue
         for inner in ("items", "values"):
             if inner in old:
@@ -52,7 +52,7 @@ def _check_fields(writer: Any, reader: Any, where: str) -> None:
             if name in written:
                 _check_fields(written[name], field["type"], f"{where}.{name}")
             elif "default" not in field:
-                raise Unreadable(f"{where}.{name} is needed by a reader and has no default")
+                raise UnreadableError(f"{where}.{name} is needed by a reader and has no default")
 
 
 def _branches(schema: Any) -> list[Any]:

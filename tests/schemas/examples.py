@@ -33,15 +33,15 @@ def any_of(hint: Any) -> SearchStrategy[Any]:
     if origin in (Union, types.UnionType):
         inner = next(a for a in arguments if a is not types.NoneType)
         return st.none() | any_of(inner)
-    if origin is tuple:
-        return st.lists(any_of(arguments[0]), max_size=3).map(tuple)
-    if origin is frozenset:
-        return st.frozensets(any_of(arguments[0]), max_size=3)
+    if origin in (tuple, frozenset):
+        return st.lists(any_of(arguments[0]), max_size=3).map(origin)
     if origin in (Mapping, dict):
         return st.dictionaries(_TEXTS, any_of(arguments[1]), max_size=3)
     if dataclasses.is_dataclass(hint):
-        hints = field_types(hint)  # type: ignore[arg-type] # a class, not an instance
-        return st.builds(hint, **{name: any_of(inner) for name, inner in hints.items()})
-    if issubclass(hint, StrEnum):
-        return st.sampled_from(list(hint))
-    return _PLAIN[hint]
+        return _records(hint)  # type: ignore[arg-type] # a class, not an instance
+    return st.sampled_from(list(hint)) if issubclass(hint, StrEnum) else _PLAIN[hint]
+
+
+def _records(cls: type) -> SearchStrategy[Any]:
+    fields = {name: any_of(hint) for name, hint in field_types(cls).items()}
+    return st.builds(cls, **fields)

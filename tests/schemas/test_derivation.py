@@ -106,5 +106,5 @@ class Ambiguous:
 
 
 def test_a_choice_of_types_is_no_wire_type() -> None:
-    with pytest.raises(AssertionError, match="only X | None"):
+    with pytest.raises(AssertionError, match="only X"):
         schema_of(Ambiguous)

@@ -14,7 +14,7 @@ from schemas.codec import FROZEN, MARKER, decode, fingerprint_of
 from schemas.derivation import schema_of
 from schemas.releasing import IN_FORCE, frozen_path, written
 from schemas.upcasters import UPCASTERS
-from tests.schemas.evolving import Unreadable, check_full
+from tests.schemas.evolving import UnreadableError, check_full
 
 MEND = "run `.venv/bin/python -m schemas.releasing` and commit what it wrote"
 RELEASED = sorted(path.name for path in FROZEN.glob("*.avsc"))
@@ -75,7 +75,7 @@ def _with(change: Any) -> dict[str, Any]:
     ids=["a new field without default", "a field gone", "other type", "other items", "renamed"],
 )
 def test_a_change_that_readers_stumble_over_is_seen(change: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         check_full(BASE, _with(change))
 
 

@@ -42,13 +42,9 @@ COMMAND = CommandMessage(
 
 
 def _refusal(data: bytes, cls: type | None = None, *, exactly: bool = False) -> UndecodableError:
+    how = decode_exactly if exactly else decode_as
     with pytest.raises(UndecodableError) as caught:
-        if cls is None:
-            decode(data)
-        elif exactly:
-            decode_exactly(cls, data)
-        else:
-            decode_as(cls, data)
+        _ = decode(data) if cls is None else how(cls, data)
     return caught.value
 
 
@@ -98,12 +94,12 @@ def test_a_refusal_never_repeats_what_was_sent() -> None:
 @given(cls=st.sampled_from(list(MESSAGES.values())), body=st.binary(max_size=80))
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_behind_any_fingerprint_are_read_or_refused(cls: type, body: bytes) -> None:
+    read, code = None, ""
     try:
-        message = decode(_prefix(cls) + body)
+        read = decode(_prefix(cls) + body)
     except UndecodableError as refusal:
-        assert refusal.code in {"MALFORMED", "TRAILING_BYTES"}
-    else:
-        assert isinstance(message, cls)
+        code = refusal.code
+    assert isinstance(read, cls) or code in {"MALFORMED", "TRAILING_BYTES"}
 
 
 def _prefix(cls: type) -> bytes:

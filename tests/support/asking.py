@@ -42,7 +42,7 @@ def make_topics(connection: Connection) -> None:
 
 def command(body: Body, actor: Actor, subject_ref: str | None, command_id: str) -> Outgoing:
     encoded = encode(body)
-    now = datetime.now(UTC)  # noqa: TID251 -- a test is a caller, and callers have clocks
+    now = datetime.now(UTC)
     message = CommandMessage(
         id=command_id,
         hash=hashlib.sha256(encoded).digest(),

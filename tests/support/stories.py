@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rights.commands import ConfirmErasure, SubmitErasure, SubmitExport
 from rights.erasure.state import Erasure
 from rights.lifecycle import Phase
@@ -90,7 +92,9 @@ PLANS = {
 }
 
 
-def planned(talk: Conversation, plans: dict[str, tuple[PlannedItem, ...]] = PLANS) -> Conversation:
+def planned(
+    talk: Conversation, plans: Mapping[str, tuple[PlannedItem, ...]] = PLANS
+) -> Conversation:
     """Every pending plan or recheck order is answered."""
     for source, items in plans.items():
         order = talk.order(PlanSections, source)

@@ -72,3 +72,18 @@ def stage(request: pytest.FixtureRequest) -> Stage:
         return _memory()
     running: Running = request.getfixturevalue("running")
     return Stage(running.installation.log, running.client)
+
+
+@pytest.fixture
+def api(stage: Stage) -> Vault:
+    return stage.client("request_api")
+
+
+@pytest.fixture
+def collectors(stage: Stage) -> Vault:
+    return stage.client("collectors")
+
+
+@pytest.fixture
+def bundler(stage: Stage) -> Vault:
+    return stage.client("bundler")

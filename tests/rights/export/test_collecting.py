@@ -91,6 +91,17 @@ def test_a_report_whose_order_is_no_longer_pending_is_ignored() -> None:
     collected(talk).reported(report).then_ignored()
 
 
+def test_a_source_cannot_report_about_anothers_order() -> None:
+    talk = filed()
+    theirs = ids(talk, CollectSections, "billing") | {"source": "journal"}
+
+    talk.reported(ReportSourceUnavailable(code="SOURCE_DOWN", **theirs)).then_ignored()
+    gone = ReportExtentsGone(
+        request_id=theirs["request_id"], order_id=theirs["order_id"], source="x"
+    )
+    talk.reported(gone).then_ignored()
+
+
 def test_a_report_that_is_none_of_an_exports_is_ignored() -> None:
     talk = filed()
 

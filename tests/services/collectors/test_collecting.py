@@ -24,7 +24,7 @@ from rights.reports import (
 )
 from schemas.codec import decode_as
 from schemas.fragments import END, FRAGMENT_BYTES_MAX, ROWS
-from schemas.topics import PROGRESS, dead_letters, fragments
+from schemas.topics import PROGRESS, dead_letters, fragments, reports
 from schemas.wire import DeadLetter, ProgressMessage
 from services.collectors.publishing import IN_FLIGHT_MAX
 from sources.contract import DeclarationError, SourceRefused, SourceUnavailable
@@ -349,11 +349,15 @@ def test_no_more_orders_run_at_once_than_may() -> None:
         stage.file_export()
         orders = [stage.owed_of(CollectSections, source) for source in ("journal", "billing")]
         released = threading.Event()
-        running: list[str] = []
+        running = [0]
+        most = [0]
 
         def hold(place: str) -> None:
-            running.append(place)
-            assert released.wait(10)
+            if place == "snapshot":
+                running[0] += 1
+                most[0] = max(most[0], running[0])
+                assert released.wait(10)
+                running[0] -= 1
 
         for source in stage.sources.values():
             assert isinstance(source, MemorySource)
@@ -362,19 +366,36 @@ def test_no_more_orders_run_at_once_than_may() -> None:
         async def carry_out() -> None:
             collector = stage.collector(orders_max=1)
             acknowledged = [asyncio.Event(), asyncio.Event()]
-            await collector.take(stage.order_record(orders[0]), acknowledged[0].set)
-            second = asyncio.create_task(
-                collector.take(stage.order_record(orders[1], 1), acknowledged[1].set)
-            )
-            await asyncio.to_thread(until, lambda: running)
-            assert not second.done()
+            for offset, event in enumerate(acknowledged):
+                await collector.take(stage.order_record(orders[offset], offset), event.set)
+            await asyncio.to_thread(until, lambda: running[0])
+            await asyncio.to_thread(until, lambda: len(stage.records(reports("billing"))))
             released.set()
             for event in acknowledged:
                 await settled(event, collector)
 
         asyncio.run(carry_out())
 
+        assert most == [1]
         assert len(stage.decide("journal", "billing")) == 4
+
+
+def test_an_order_that_waits_for_its_source_keeps_no_other_from_running() -> None:
+    away = journal(fault=failing(10**6, UNREACHABLE))
+    with Stage(sources={"journal": away, "billing": billing()}) as stage:
+        stage.file_export()
+        orders = [stage.owed_of(CollectSections, source) for source in ("journal", "billing")]
+
+        async def carry_out() -> None:
+            collector = stage.collector(orders_max=1)
+            acknowledged = [asyncio.Event(), asyncio.Event()]
+            for offset, event in enumerate(acknowledged):
+                await collector.take(stage.order_record(orders[offset], offset), event.set)
+            await asyncio.to_thread(until, lambda: len(stage.records(reports("billing"))) == 2)
+            await collector.stop()
+            assert not acknowledged[0].is_set()
+
+        asyncio.run(carry_out())
 
 
 def test_a_process_that_stops_leaves_its_orders_unacknowledged() -> None:

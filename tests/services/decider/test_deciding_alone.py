@@ -1,8 +1,10 @@
 """The decider over the model broker: what it writes, and what it does when it must doubt."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,14 @@ from plumbing.kafka.memory import MemoryBroker
 from rights.commands import Actor
 from rights.decisions import Verdict
 from rights.events import CommandUnreadable, LogOpened
-from rights.ledger import Ledger
-from rights.policies import Role
+from rights.incoming import Incoming
+from rights.ledger import Ledger, consider
+from rights.policies import PolicyBook, Role
 from schemas.codec import decode_as, encode
+from schemas.log import Entry
 from schemas.topics import COMMANDS_INTAKE, DECISIONS, collect_orders, dead_letters
 from schemas.wire import DeadLetter, OrderMessage, ProgressMessage
+from services.decider import deciding as deciding_room
 from services.decider.partition import ForeignLogError, PartitionRun
 from services.decider.snapshots import Snapshots
 from tests.support.asking import EXPORT, PARTITIONS, Asker, asking, command, make_topics
@@ -187,11 +192,47 @@ def test_a_log_with_other_numbers_is_not_written_to(connection: Connection, aske
     with deciding(connection):
         until(lambda: len(asker.all()) == PARTITIONS)
     around = surroundings(connection, partitions=2)
-    run = PartitionRun(0, around)
+    run = PartitionRun(0, around, {})
 
     with pytest.raises(ForeignLogError):
         run.run()
     around.policies.stop()
+
+
+def test_a_command_too_large_to_be_recorded_is_said_to_be_so(
+    connection: Connection, asker: Asker
+) -> None:
+    huge = replace(EXPORT, sections=tuple("x" * 999 for _ in range(950)))
+    with deciding(connection):
+        asker.publish()
+        ref = "b" * 32
+        asker.send(command(huge, Actor(role=Role.SUBJECT, ref=ref), ref, "1" * 32))
+        until(lambda: [e for e in asker.all() if e.decision.code == "TOO_LARGE"])
+        assert asker.file_export().decision.verdict is Verdict.ACCEPTED
+
+
+def test_a_rule_that_raises_is_tried_three_times_then_held_and_the_partition_goes_on(
+    connection: Connection, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = []
+
+    def bad_rule(ledger: Ledger, book: PolicyBook, incoming: Incoming, *, now: datetime) -> Any:
+        if incoming.envelope.id == "2" * 32:
+            raised.append(incoming.offset)
+            raise ZeroDivisionError
+        return consider(ledger, book, incoming, now=now)
+
+    monkeypatch.setattr(deciding_room, "consider", bad_rule)
+    with deciding(connection):
+        asker.publish()
+        ref = "b" * 32
+        asker.send(command(EXPORT, Actor(role=Role.SUBJECT, ref=ref), ref, "2" * 32))
+        until(lambda: [e for e in asker.all() if e.decision.code == "LOGIC_ERROR"], 30)
+        refused = asker.ask(EXPORT, Actor(role=Role.SUBJECT, ref=ref), ref)
+        assert asker.file_export().decision.verdict is Verdict.ACCEPTED
+
+    assert len(raised) == 3
+    assert refused.decision.code == "SUBJECT_ON_HOLD"
 
 
 def test_a_replay_from_a_snapshot_equals_one_from_the_beginning(
@@ -203,7 +244,7 @@ def test_a_replay_from_a_snapshot_equals_one_from_the_beginning(
             asker.file_export()
     follower = Follower(connection, [0])
     whole, half = Ledger(0), Ledger(0)
-    entries = []
+    entries: list[Entry] = []
     follower.read_to_end(entries.append)
     for entry in entries[:-1]:
         half.apply(entry.decision, entry.events, entry.head)

@@ -95,26 +95,32 @@ def test_a_dumped_database_opens_with_its_key_encryption_key_only(
     assert opened.fields == {put.vault_ids["handles"]: MAYA_HANDLES}
 
 
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        # One person's ciphertext under another's row, keys included.
-        "UPDATE keyring.vault_row SET ciphertext = (SELECT ciphertext FROM keyring.vault_row"
-        " WHERE vault_id = %(theirs)s) WHERE vault_id = %(mine)s",
-        # A person's other field.
-        "UPDATE keyring.vault_row SET ciphertext = (SELECT ciphertext FROM keyring.vault_row"
-        " WHERE vault_id = %(other)s) WHERE vault_id = %(mine)s",
-        # A flipped bit.
-        "UPDATE keyring.vault_row SET ciphertext = set_byte(ciphertext, 80,"
-        " get_byte(ciphertext, 80) # 1) WHERE vault_id = %(mine)s",
-        # Another's wrapped key.
-        "UPDATE keyring.subject_key SET wrapped = (SELECT wrapped FROM keyring.subject_key"
-        " WHERE subject_ref = %(them)s AND purpose = 'work')"
-        " WHERE subject_ref = %(me)s AND purpose = 'work'",
-        # Another name, so that a letter would show handles.
-        "UPDATE keyring.vault_row SET name = 'comms' || name WHERE vault_id = %(mine)s",
-    ],
-)
+_OTHER_CIPHERTEXT = """
+    UPDATE keyring.vault_row SET ciphertext =
+        (SELECT ciphertext FROM keyring.vault_row WHERE vault_id = %({})s)
+    WHERE vault_id = %(mine)s
+"""
+_TAMPERINGS = {
+    "another person's row": _OTHER_CIPHERTEXT.format("theirs"),
+    "another row of the person": _OTHER_CIPHERTEXT.format("other"),
+    "a flipped bit": """
+        UPDATE keyring.vault_row SET ciphertext =
+            set_byte(ciphertext, 80, get_byte(ciphertext, 80) # 1)
+        WHERE vault_id = %(mine)s
+    """,
+    "another person's wrapped key": """
+        UPDATE keyring.subject_key SET wrapped =
+            (SELECT wrapped FROM keyring.subject_key
+             WHERE subject_ref = %(them)s AND purpose = 'work')
+        WHERE subject_ref = %(me)s AND purpose = 'work'
+    """,
+    "another name": """
+        UPDATE keyring.vault_row SET name = 'more ' || name WHERE vault_id = %(mine)s
+    """,
+}
+
+
+@pytest.mark.parametrize("tampering", _TAMPERINGS.values(), ids=_TAMPERINGS.keys())
 def test_rows_and_keys_do_not_open_elsewhere_than_where_they_were_put(
     keyring: Running, installation: Installation, database: Database, tampering: str
 ) -> None:

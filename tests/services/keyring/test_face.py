@@ -29,7 +29,6 @@ def http(keyring: Running) -> Iterator[httpx2.Client]:
     [
         "",
         "Bearer",
-        "Bearer ",
         "Bearer wrong",
         f"Basic {token('request_api')}",
         f"Bearer {token('request_api')}x",
@@ -38,7 +37,7 @@ def http(keyring: Running) -> Iterator[httpx2.Client]:
 )
 def test_without_a_service_s_token_nobody_learns_anything(http: httpx2.Client, header: str) -> None:
     body = {"tenant": TENANT, "stable_id": MAYA.stable_id}
-    headers = {"Authorization": header.encode("latin-1")} if header else {}
+    headers = {b"Authorization": header.encode("latin-1")} if header else {}
 
     answer = http.post("/find", json=body, headers=headers)
 
@@ -46,9 +45,11 @@ def test_without_a_service_s_token_nobody_learns_anything(http: httpx2.Client, h
 
 
 def test_a_wrong_token_is_a_refusal_for_the_caller(keyring: Running) -> None:
-    with HttpVault(keyring.url, Secret("not the token")) as vault:
-        with pytest.raises(VaultRefused) as refused:
-            vault.find(TENANT, MAYA.stable_id)
+    with (
+        HttpVault(keyring.url, Secret("not the token")) as vault,
+        pytest.raises(VaultRefused) as refused,
+    ):
+        vault.find(TENANT, MAYA.stable_id)
 
     assert refused.value.code == "NOT_ALLOWED"
 
@@ -183,18 +184,22 @@ class TestAClientWithoutAKeyring:
     def test_a_closed_port_is_unreachable(self) -> None:
         with closing(socket.create_server(("127.0.0.1", 0))) as server:
             port = server.getsockname()[1]
-        with HttpVault(f"http://127.0.0.1:{port}", Secret("t")) as vault:
-            with pytest.raises(VaultUnavailable) as unavailable:
-                vault.public_key()
+        with (
+            HttpVault(f"http://127.0.0.1:{port}", Secret("t")) as vault,
+            pytest.raises(VaultUnavailable) as unavailable,
+        ):
+            vault.public_key()
 
         assert unavailable.value.code == "UNREACHABLE"
 
     def test_silence_is_a_time_out(self) -> None:
         with closing(socket.create_server(("127.0.0.1", 0))) as server:
             url = f"http://127.0.0.1:{server.getsockname()[1]}"
-            with HttpVault(url, Secret("t"), answer_s=0.05) as vault:
-                with pytest.raises(VaultUnavailable) as unavailable:
-                    vault.public_key()
+            with (
+                HttpVault(url, Secret("t"), answer_s=0.05) as vault,
+                pytest.raises(VaultUnavailable) as unavailable,
+            ):
+                vault.public_key()
 
         assert unavailable.value.code == "TIMED_OUT"
 
