@@ -70,8 +70,9 @@ class Supervisor:
         return self._children
 
     def add(self, processes: Iterable[Process]) -> None:
-        """Put more rows into the table; the next `start` starts them."""
-        self._table = {row.name: row for row in in_order([*self._table.values(), *processes])}
+        """Put rows into the table, in the place of those of the same name; `start` starts them."""
+        rows = self._table | {row.name: row for row in processes}
+        self._table = {row.name: row for row in in_order(rows.values())}
 
     def start(self, *names: str) -> None:
         """Start these and what they need (all rows if none is named), each as soon as it can."""

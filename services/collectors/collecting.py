@@ -176,9 +176,9 @@ class Collector:
                 return
             except (SourceUnavailable, DeclarationError, VaultUnavailable, VaultRefused) as failure:
                 code = waiting_code(failure)
-                log.warning("collection_waits", **of, code=code, error=failure)
                 if code not in work.said:
                     work.said.add(code)
+                    log.warning("collection_waits", **of, code=code, error=failure)
                     await self._report(order, ReportSourceUnavailable(**of, code=code))
             else:
                 fp("collector.fragments_done")

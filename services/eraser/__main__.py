@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from logbook.desk import Desk
 from logbook.following import Follower, Following
@@ -22,7 +23,7 @@ from services.eraser.config import EraserConfig
 from services.eraser.erasing import Eraser
 from services.eraser.loop import EraserLoop
 from sources.contract import Source
-from sources.registry import load
+from sources.registry import declarations, load
 
 
 def main() -> int:
@@ -65,10 +66,10 @@ def hosted_sources(settings: EraserConfig, environment: Mapping[str, str]) -> di
     Raises:
         ConfigError: one of them has none.
     """
-    declared = load([settings.declarations], environment)
+    declared = {d.source: Path(d.origin.file) for d in declarations([settings.declarations])}
     if missing := set(settings.sources) - declared.keys():
         raise ConfigError(f"no declaration of: {', '.join(sorted(missing))}")
-    return {name: declared[name] for name in settings.sources}
+    return dict(load([declared[name] for name in settings.sources], environment))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 Rule 1: it opens for an order that the log says is pending, or a grant in force, and for the service
 whose work that is; one subject a call.
-Rule 2: what is being destroyed opens for nobody from the first moment; it is deleted one lease later.
-Rule 3: what the log says was destroyed is destroyed again at every start, before anything is served.
+Rule 2: what is being destroyed opens for nobody from the first moment, and is deleted one lease
+later.
+Rule 3: what the log says was destroyed is destroyed again at every start, before anybody is served.
 
     process       builds the parts, and starts and stops them in the right order
     app           the HTTP face

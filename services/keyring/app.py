@@ -169,7 +169,7 @@ class _Handlers:
             log.warning("database_unavailable", error=error)
             raise _unavailable("UNAVAILABLE") from None
         except Tampered as error:
-            # A row or key that is not what we wrote: nobody gets anything of it, and a person looks.
+            # A row or key that is not what we wrote: nobody gets any of it, and a person looks.
             outcome = "DAMAGED"
             log.error("row_damaged", peer=service, step=operation, error=error)
             raise Problem(500, "DAMAGED", "What is stored here was altered.") from None

@@ -16,7 +16,7 @@ _SUBJECT: Final = {
 # E0-36 is the first sentence of the body, word for word.
 _TEXT: Final = {
     Template.EXPORT_READY: """\
-Hello {{ name }},
+{{ greeting }}
 
 Your data export is ready. Please download it within 7 days — after that the file is automatically \
 removed and we will need to generate a new one.
@@ -27,7 +27,7 @@ Your reference is {{ reference }}. The file is removed on {{ until }}.
 We never send the file itself by e-mail, and we never ask for your password in a letter.
 """,
     Template.ERASURE_COMPLETED: """\
-Hello {{ name }},
+{{ greeting }}
 
 The erasure you were told about under reference {{ reference }} is done. What the law obliges us to \
 keep is kept for that purpose only; everything else about you was deleted or made anonymous.
@@ -54,7 +54,7 @@ def letter_for(order: SendNotice, comms: Mapping[str, Any], pages_url: str) -> L
     """
     subject = _SUBJECT[order.template]
     text = _PLAIN.from_string(_TEXT[order.template]).render(
-        name=comms.get("name") or "",
+        greeting=_greeting(comms.get("name") or ""),
         reference=order.reference,
         link=f"{pages_url.rstrip('/')}/account/privacy",
         until=_day(order.until),
@@ -68,6 +68,11 @@ def letter_for(order: SendNotice, comms: Mapping[str, Any], pages_url: str) -> L
         text=text,
         html=html,
     )
+
+
+def _greeting(name: str) -> str:
+    # On one line, so that nobody's name can pass for a paragraph of ours.
+    return f"Hello {' '.join(name.split())},".replace(" ,", ",")
 
 
 def _day(at: datetime | None) -> str:

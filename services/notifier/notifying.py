@@ -13,7 +13,7 @@ from logbook.desk import Desk, Task
 from logbook.reporting import Reporter
 from plumbing import telemetry
 from plumbing.failpoints import fp
-from plumbing.kafka import Producer
+from plumbing.kafka import BrokerError, Producer
 from plumbing.mail import Mailer, MailRefused, MailUnavailable
 from plumbing.process import Stop
 from plumbing.vault import Vault, VaultRefused, VaultUnavailable
@@ -57,12 +57,19 @@ class Notifier:
         if task is not None:
             if task.order.order_id not in self._waiting:
                 self._attempt(task, at_s)
-            self.desk.done(task)
+            self._settle(task)
         for waiting in [w for w in self._waiting.values() if w.again_at_s <= at_s]:
             if self.desk.is_pending(waiting.task.order):
                 self._attempt(waiting.task, at_s)
             else:
                 self._waiting.pop(waiting.task.order.order_id, None)
+
+    def _settle(self, task: Task) -> None:
+        try:
+            self.desk.done(task)
+        except BrokerError as failure:
+            # After a rebalance the order comes again, to whoever has the partition now.
+            log.warning("commit_failed", order_id=task.order.order_id, error=failure)
 
     def _attempt(self, task: Task, at_s: float) -> None:
         order = task.order
@@ -70,14 +77,14 @@ class Notifier:
         fp("notifier.order_read")
         try:
             report = self._send(order, task)
-        except (MailUnavailable, VaultUnavailable, VaultRefused) as failure:
+            self.reporter.send(self.producer, order, report)
+        except (MailUnavailable, VaultUnavailable, VaultRefused, BrokerError) as failure:
             known = self._waiting.get(order.order_id)
             pause_s = min(known.pause_s * 2, LONGEST_PAUSE_S) if known else FIRST_PAUSE_S
             self._waiting[order.order_id] = _Waiting(task, at_s + pause_s, pause_s)
             log.warning("letter_waits", order_id=order.order_id, code=failure.code)
             return
         self._waiting.pop(order.order_id, None)
-        self.reporter.send(self.producer, order, report)
         fp("notifier.reported")
 
     def _send(self, order: SendNotice, task: Task) -> Report:

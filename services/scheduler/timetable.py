@@ -1,14 +1,17 @@
 """Which timers are due, and which days a partition has not been told of; sends nothing itself.
 
-Rule 1: a timer is sent again until the log no longer waits for it: late is fine, early never, and
-the decider absorbs what comes twice.
-Rule 2: every partition hears of every day, so that none is silent for longer than one.
+Rule 1: a timer is sent again, ever more rarely, until the log no longer waits for it: late is fine,
+early never, and the decider absorbs what comes twice.
+Rule 2: every partition hears of every day, so that none is silent for longer than one. A day is
+known by the id of its tick, not by when the broker says it came: at midnight clocks disagree.
 """
 
 import hashlib
 import heapq
+from collections import deque
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 from logbook.orderbook import OrderBook
 from plumbing.clock import Clock
@@ -25,6 +28,8 @@ from schemas.log import Entry
 from schemas.topics import COMMANDS_CLOCK
 from schemas.wire import CommandMessage
 
+TICKS_KEPT: Final = 4
+LONGEST_PAUSE_S: Final = 300.0
 _SELF = Actor(role=Role.CLOCK, ref="scheduler")
 
 
@@ -38,6 +43,14 @@ class _Alarm:
     partition: int = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """When something was last sent (monotonic), and how long it is left alone after that."""
+
+    at_s: float
+    pause_s: float
+
+
 class Timetable:
     """Folds the log into alarms; times come in."""
 
@@ -47,23 +60,24 @@ class Timetable:
         self._book = OrderBook(lambda _: False)
         self._alarms: list[_Alarm] = []
         self._live: dict[str, frozenset[_Alarm]] = {}
-        self._ticked: dict[int, date] = {}
-        # Monotonic seconds at which something was last sent, by command id.
-        self._sent: dict[str, float] = {}
+        # The last ticks of each partition, by command id.
+        self._ticked: dict[int, deque[str]] = {}
+        self._sent: dict[str, _Sent] = {}
 
     def apply(self, entry: Entry) -> None:
         decision = entry.decision
         self._book.apply(entry)
-        self._ticked.setdefault(decision.partition, date.min)
+        ticked = self._ticked.setdefault(decision.partition, deque(maxlen=TICKS_KEPT))
         if any(isinstance(event, DayTicked) for event in entry.events):
-            self._ticked[decision.partition] = decision.observed_at.date()
+            ticked.append(decision.command.id)
         ref = decision.subject_ref
         subject = self._book.ledgers[decision.partition].subjects.get(ref) if ref else None
         if subject is None:
             return
+        # Nothing is decided about a subject on hold, so nothing rings for it either.
         alarms = frozenset(
             _alarm(timer, subject.ref, subject.tenant_ref, decision.partition)
-            for timer in timers(subject)
+            for timer in (() if subject.is_held else timers(subject))
         )
         for fresh in alarms - self._live.get(subject.ref, frozenset()):
             heapq.heappush(self._alarms, fresh)
@@ -75,16 +89,22 @@ class Timetable:
     def due(self, clock: Clock, *, at_s: float) -> list[Outgoing]:
         """Everything to be sent now; `at_s` is monotonic."""
         now = clock.now()
-        self._sent = {i: s for i, s in self._sent.items() if at_s - s < self._resend_after_s}
         sending = [self._fire(alarm, now) for alarm in self._rung(now)]
-        sending += [
-            self._tick(partition, clock)
-            for partition, day in sorted(self._ticked.items())
-            if day < now.date()
-        ]
-        fresh = [(i, out) for i, out in sending if i not in self._sent]
-        self._sent.update((i, at_s) for i, _ in fresh)
-        return [out for _, out in fresh]
+        for partition, heard in sorted(self._ticked.items()):
+            tick_id = derived_id("tick", self._log_id, str(partition), now.date().isoformat())
+            if tick_id not in heard:
+                sending.append((tick_id, _tick(tick_id, partition, clock)))
+        before = self._sent
+        self._sent = {i: self._sent_again(before.get(i), at_s) for i, _ in sending}
+        return [out for i, out in sending if self._sent[i] is not before.get(i)]
+
+    def _sent_again(self, before: _Sent | None, at_s: float) -> _Sent:
+        """What to note about something that is due: as before, if it was sent a moment ago."""
+        if before is None:
+            return _Sent(at_s, self._resend_after_s)
+        if at_s - before.at_s < before.pause_s:
+            return before
+        return _Sent(at_s, min(2 * before.pause_s, LONGEST_PAUSE_S))
 
     def _rung(self, now: datetime) -> list[_Alarm]:
         """The due alarms that are still live; those stay, the others are dropped."""
@@ -93,6 +113,8 @@ class Timetable:
             alarm = heapq.heappop(self._alarms)
             if alarm in self._live.get(alarm.subject_ref, frozenset()):
                 rung.append(alarm)
+        # One that went and came back stands in the heap twice.
+        rung = list(dict.fromkeys(rung))
         for alarm in rung:
             heapq.heappush(self._alarms, alarm)
         return rung
@@ -107,16 +129,12 @@ class Timetable:
         )
         return command_id, out
 
-    def _tick(self, partition: int, clock: Clock) -> tuple[str, Outgoing]:
-        now = clock.now()
-        booted_ms = clock.boot_time() // timedelta(milliseconds=1)
-        body = DayTick(boot_id=clock.boot_id(), boot_clock_ms=booted_ms)
-        day = now.date().isoformat()
-        command_id = derived_id("tick", self._log_id, str(partition), day)
-        value = encode(_message(command_id, body, now, None, None))
-        return command_id, Outgoing(
-            topic=COMMANDS_CLOCK, key=b"tick", value=value, partition=partition
-        )
+
+def _tick(tick_id: str, partition: int, clock: Clock) -> Outgoing:
+    booted_ms = clock.boot_time() // timedelta(milliseconds=1)
+    body = DayTick(boot_id=clock.boot_id(), boot_clock_ms=booted_ms)
+    value = encode(_message(tick_id, body, clock.now(), None, None))
+    return Outgoing(topic=COMMANDS_CLOCK, key=b"tick", value=value, partition=partition)
 
 
 def _alarm(timer: Timer, subject_ref: str, tenant_ref: str, partition: int) -> _Alarm:

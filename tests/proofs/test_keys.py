@@ -164,6 +164,11 @@ class TestWrapping:
         with pytest.raises(Tampered):
             unwrap(KEK, wrap(KEK, b"key", ROW), row)
 
+    def test_the_bytes_that_tie_a_key_to_its_row_do_not_change(self) -> None:
+        assert row_context("a", row_id=b"bc", purpose="", epoch="d") == (
+            b"habeas/wrap/v1\0\0\0\0\1a\0\0\0\2bc\0\0\0\0\0\0\0\1d"
+        )
+
     def test_no_bit_can_be_flipped_and_no_end_cut_off(self) -> None:
         wrapped = wrap(KEK, b"key", ROW)
 

@@ -18,7 +18,9 @@ Transaction = Connection[TupleRow]
 
 SCHEMA: Final = "keyring"
 _CONNECTIONS: Final = 8
-_STATEMENT_TIMEOUT: Final = timedelta(seconds=5)
+# Callers wait six seconds at most, two of them perhaps for the log.
+_PATIENCE_S: Final = 2.0
+_STATEMENT_TIMEOUT: Final = timedelta(seconds=3)
 
 
 class WrongDatabase(Exception):  # noqa: N818 -- Says what is, like all of ours.
@@ -69,14 +71,14 @@ class Database:
         Raises:
             DatabaseUnavailable: nothing is known of what was to be written; repeat it.
         """
-        with unavailable_as_ours(), self._pool.connection() as connection:
+        with unavailable_as_ours(), self._pool.connection(timeout=_PATIENCE_S) as connection:
             connection.execute("SET LOCAL synchronous_commit TO on")
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """One moment of the database, and no writing."""
-        with unavailable_as_ours(), self._pool.connection() as connection:
+        with unavailable_as_ours(), self._pool.connection(timeout=_PATIENCE_S) as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield connection
 

@@ -128,7 +128,8 @@ def delete(transaction: Transaction, dooms: Sequence[Doom]) -> tuple[frozenset[s
     parameters = _parameters(dooms)
     # Nobody puts anything under a key between its last row's end and its own.
     transaction.execute(
-        "SELECT 1 FROM keyring.subject WHERE subject_ref = ANY (%s) ORDER BY subject_ref FOR UPDATE",
+        "SELECT 1 FROM keyring.subject WHERE subject_ref = ANY (%s)"
+        " ORDER BY subject_ref FOR UPDATE",
         [[doom.subject_ref for doom in dooms]],
     )
     rows = transaction.execute(_deleting("vault_row"), parameters).rowcount

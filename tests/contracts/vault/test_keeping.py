@@ -1,4 +1,4 @@
-"""What a vault keeps, finds and unseals by the prose of `plumbing.vault.protocol`, memory and real alike."""
+"""What a vault keeps, finds and unseals; memory and real alike."""
 
 from __future__ import annotations
 

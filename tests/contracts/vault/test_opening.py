@@ -1,4 +1,4 @@
-"""What a vault opens, for whom and until when by the prose of `plumbing.vault.protocol`, memory and real alike."""
+"""What a vault opens, for whom and until when; memory and real alike."""
 
 from __future__ import annotations
 

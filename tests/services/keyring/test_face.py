@@ -20,7 +20,7 @@ from tests.services.keyring.world import MAYA, TENANT, Log, maya_fields, open_fo
 
 @pytest.fixture
 def http(keyring: Running) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=keyring.url, trust_env=False) as client:
+    with httpx2.Client(base_url=keyring.url, timeout=30, trust_env=False) as client:
         yield client
 
 
