@@ -75,7 +75,10 @@ def bring_up(stack: Stack) -> Running:
     load(endpoints.postgres_dsn)
     ports = PortBook(stack.state / "ports.json")
     places = Places(
-        state=stack.state, api_port=ports.port("request_api"), keyring_port=ports.port("keyring")
+        state=stack.state,
+        api_port=ports.port("request_api"),
+        keyring_port=ports.port("keyring"),
+        dashboard_port=ports.port("dashboard"),
     )
     _make_keys(places)
     _write_tenants(places)

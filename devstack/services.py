@@ -21,6 +21,7 @@ from projections.config import ProjectionsConfig
 from services.bundler.config import BundlerConfig
 from services.bundler.config import StoreConfig as BundlerStoreConfig
 from services.collectors.config import CollectorsConfig
+from services.dashboard.config import DashboardConfig
 from services.decider.config import DeciderConfig
 from services.eraser.config import EraserConfig
 from services.keyring.config import KeyringConfig
@@ -126,6 +127,12 @@ def rows() -> tuple[Row, ...]:
             configs=(("REQUEST_API", RequestApiConfig), ("REQUEST_API_S3", StoreConfig)),
             needs=("keyring", "projections"),
         ),
+        Row(
+            name="dashboard",
+            module="services.dashboard",
+            configs=(("DASHBOARD", DashboardConfig),),
+            needs=("request_api",),
+        ),
     )
 
 
@@ -136,6 +143,7 @@ class Places:
     state: Path
     api_port: int
     keyring_port: int
+    dashboard_port: int
 
     @property
     def tenants(self) -> Path:
@@ -160,6 +168,10 @@ class Places:
     @property
     def keyring_url(self) -> str:
         return f"http://127.0.0.1:{self.keyring_port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://127.0.0.1:{self.dashboard_port}"
 
 
 def processes(endpoints: Endpoints, places: Places, drawn: Secrets) -> tuple[Process, ...]:
@@ -188,7 +200,11 @@ def _process(
         known = settings_of(config)
         told = {f"{prefix}_{name}".upper(): value for name, value in values.items()}
         env |= {variable: value for variable, value in told.items() if variable in known}
-    ports = {"request_api": (places.api_port,), "keyring": (places.keyring_port,)}
+    ports = {
+        "request_api": (places.api_port,),
+        "keyring": (places.keyring_port,),
+        "dashboard": (places.dashboard_port,),
+    }
     return Process(
         name=row.name,
         argv=(sys.executable, "-m", row.module),
@@ -226,11 +242,15 @@ def _values(endpoints: Endpoints, places: Places, drawn: Secrets) -> dict[str, s
         "smtp_host": endpoints.smtp_host,
         "smtp_port": str(endpoints.smtp_port),
         "smtp_encryption": "none",
-        "pages_url": places.api_url,
+        "pages_url": places.dashboard_url,
+        "request_api": places.api_url,
+        # Sessions live in memory, so nothing is lost by a new key at each start.
+        "session_key": secrets.token_hex(32),
         "spool": str(state / "spool"),
         "snapshots": str(state / "snapshots"),
         "port": str(places.api_port),
         "keyring_port": str(places.keyring_port),
+        "dashboard_port": str(places.dashboard_port),
     }
 
 
@@ -240,6 +260,7 @@ _PER_SERVICE: Final[Mapping[str, Any]] = {
         "postgres": values["keyring_postgres"],
         "port": values["keyring_port"],
     },
+    "dashboard": lambda values: {"port": values["dashboard_port"]},
 }
 
 

@@ -88,6 +88,7 @@ def _verified(running: Running) -> dict[str, Any]:
 def _invite(running: Running, say: Callable[[str], None]) -> None:
     say("")
     say("Everything stays up until Ctrl-C:")
+    say(f"  pages     {running.places.dashboard_url}/account/privacy")
     say(f"  API       {running.places.api_url}/api/v1/privacy/requests")
     say(f"  sign-in   {running.endpoints.issuer_url}")
     say(f"  letters   {running.endpoints.mail_folder}")

@@ -70,6 +70,9 @@ class WebServer:
     def __enter__(self) -> Self:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         self._socket = socket.create_server((self._host, self._wanted_port), family=family)
+        # asyncio leaves a socket made this way to Nagle, and every answer then waits some 40 ms for
+        # an acknowledgement; what the listening socket says is inherited by each connection.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = int(self._socket.getsockname()[1])
         self._thread.start()
         self._server.settled.wait(_START_SECONDS)

@@ -18,11 +18,15 @@ from rights.references import derived_id
 from rights.timers import EXTENT_USABLE, NOTICE_PATIENCE, Timer, TimerName
 
 _PLANNING = (State.AWAITING_CONFIRMATION, State.AWAITING_GRACE)
+# Nothing was erased, so what the request itself put into the vault has no further use.
+_WITHOUT_EFFECT = (State.CANCELLED, State.FAILED)
 
 
 def pending_orders(erasure: Erasure, subject_ref: str, tenant_ref: str) -> Iterator[Order]:
     if erasure.state in _PLANNING:
         yield from _plan(erasure, subject_ref, tenant_ref, is_recheck=False)
+    if erasure.state in _WITHOUT_EFFECT and KeyScope.REQUEST not in erasure.destroyed:
+        yield _destroy(erasure, subject_ref, tenant_ref, KeyScope.REQUEST)
     if erasure.state is not State.IN_PROGRESS:
         return
     match erasure.phase:

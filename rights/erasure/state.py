@@ -113,6 +113,8 @@ def _moved(erasure: Erasure, event: ev.ErasureEvent | ev.SharedEvent, at: dateti
             return replace(erasure, notice="SENT", phase=Phase.FORGET)
         case ev.NoticeFailed():
             return replace(erasure, notice="FAILED", phase=Phase.FORGET)
+        case ev.SubjectKeysDestroyed(scope=KeyScope.REQUEST):
+            return replace(erasure, destroyed=erasure.destroyed | {KeyScope.REQUEST})
         case ev.SubjectKeysDestroyed(scope=scope):
             has_letter = erasure.comms_vault_id and scope == KeyScope.CONTENT
             return replace(

@@ -118,11 +118,17 @@ def _probed(report: rp.ReportSectionsProbed) -> ev.Event:
 
 
 def _destroyed(report: rp.ReportKeysDestroyed, erasure: Erasure) -> tuple[ev.Event, ...]:
-    scope = KeyScope.COMMS if KeyScope.CONTENT in erasure.destroyed else KeyScope.CONTENT
+    scope = _scope_owed(erasure)
     destroyed = ev.SubjectKeysDestroyed(
         request_id=erasure.request_id, scope=scope, fingerprints=report.fingerprints
     )
-    if scope is KeyScope.CONTENT:
+    if scope is not KeyScope.COMMS:
         return (destroyed,)
     completed = ev.RequestCompleted(request_id=erasure.request_id, outcome=Outcome.FULL)
     return (destroyed, completed)
+
+
+def _scope_owed(erasure: Erasure) -> KeyScope:
+    if not erasure.is_open:
+        return KeyScope.REQUEST
+    return KeyScope.COMMS if KeyScope.CONTENT in erasure.destroyed else KeyScope.CONTENT

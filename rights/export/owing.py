@@ -87,11 +87,11 @@ def _owes_notice(export: Export) -> bool:
 
 
 def _clean(export: Export, subject_ref: str, tenant_ref: str) -> Iterator[Order]:
-    """What an ended export leaves behind goes: first the archive, then the keys."""
+    """What an ended export leaves behind goes: first the archive, then keys and vault rows."""
     is_over = export.state in (State.FAILED, State.CANCELLED) or export.is_expired
-    if not is_over or not export.was_begun:
+    if not is_over:
         return
-    if not export.is_removed:
+    if export.was_begun and not export.is_removed:
         yield RemoveBundle(
             order_id=derived_id("remove", export.request_id),
             request_id=export.request_id,

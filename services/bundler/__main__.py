@@ -16,6 +16,7 @@ from plumbing.vault import HttpVault
 from proofs.keys import SigningKey
 from rights.orders import RemoveBundle, SealBundle
 from services.bundler.config import BundlerConfig, StoreConfig
+from services.bundler.extents import Readers
 from services.bundler.loop import Bundler
 from services.bundler.sealing import Workshop
 
@@ -34,13 +35,13 @@ def main() -> int:
     following.start()
     group = connection.group("bundler", settings.instance)
     desk = Desk(group, producer, following, book, reporter)
-    reader = connection.reader()
+    readers = Readers(connection.reader)
     settings.spool.mkdir(parents=True, exist_ok=True)
     shop = Workshop(
         desk=desk,
         producer=producer,
         reporter=reporter,
-        reader=reader,
+        readers=readers,
         vault=HttpVault(settings.keyring_url, settings.keyring_token),
         store=S3Objects(config.load(StoreConfig).location),
         signer=SigningKey.load(settings.signing_key.read_bytes()),
@@ -52,7 +53,7 @@ def main() -> int:
     )
     Bundler(shop, following, book).run()
     desk.close()
-    reader.close()
+    readers.close()
     following.stop()
     producer.close()
     return 0

@@ -34,8 +34,30 @@ class ExtentUnsoundError(Exception):
         self.code = code
 
 
+class Readers:
+    """One reader a source, kept from one order to the next.
+
+    A broker answers a connection's requests in turn, and a fetch at the end of a partition is held
+    for a while. Sources that shared a reader would wait for each other's.
+    """
+
+    def __init__(self, connect: Callable[[], Reader]) -> None:
+        self._connect = connect
+        self._readers: dict[str, Reader] = {}
+
+    def of(self, source: str) -> Reader:
+        if source not in self._readers:
+            self._readers[source] = self._connect()
+        return self._readers[source]
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+
+
 class ExtentReader:
-    """Reads one extent after the other; `keep_going` is asked while nothing comes, and may raise."""
+    """Reads the extents of one source; `keep_going` is asked while nothing comes, and may raise."""
 
     def __init__(self, reader: Reader, keep_going: Callable[[], None]) -> None:
         self._reader = reader
@@ -56,13 +78,14 @@ class ExtentReader:
                 yield value
         except PositionLost as lost:
             raise ExtentGoneError from lost
+        finally:
+            # What lies behind is nobody's business, and must not be fetched.
+            self._reader.assign({})
         if digest.digest() != extent.ciphertext_sha256:
             raise ExtentUnsoundError("CIPHERTEXT_DIFFERS")
 
     def _values(self, place: TopicPartition, runs: tuple[OffsetRun, ...]) -> Iterator[bytes]:
         until = runs[-1].last
-        if self._reader.end_offsets([place])[place] <= until:
-            raise ExtentGoneError
         position = runs[0].first
         records = self._records(place, position, until)
         for run in runs:
@@ -81,6 +104,8 @@ class ExtentReader:
             records = self._reader.poll(POLL_RECORDS, POLL_S)
             if not records:
                 self._keep_going()
+                if self._reader.end_offsets([place])[place] <= until:
+                    return
             yield from records
 
 

@@ -18,7 +18,7 @@ from logbook.reporting import Reporter
 from logbook.sealing import ARCHIVE_KEY, Lease, archive_context, fragment_context
 from plumbing import telemetry
 from plumbing.failpoints import fp
-from plumbing.kafka import Producer, Reader
+from plumbing.kafka import Producer
 from plumbing.objects import ObjectStore, StoreRefused, StoreUnavailable, Upload
 from plumbing.vault import Field, Opened, Purpose, Vault, VaultUnavailable
 from proofs import envelope
@@ -31,7 +31,7 @@ from rights.reports import ReportBundleSealed, bucket
 from schemas.fragments import BadFragmentError, unpack
 from services.bundler.archives import Archive, Package, archive_for
 from services.bundler.assembling import Assembled, Assembly
-from services.bundler.extents import ExtentGoneError, ExtentReader, ExtentUnsoundError
+from services.bundler.extents import ExtentGoneError, ExtentReader, ExtentUnsoundError, Readers
 from services.bundler.manifest import contents, manifest
 from services.bundler.spool import QuotaExceededError, Spool
 from services.bundler.storing import (
@@ -77,7 +77,7 @@ class Workshop:
     desk: Desk
     producer: Producer
     reporter: Reporter
-    reader: Reader
+    readers: Readers
     vault: Vault
     store: ObjectStore
     signer: SigningKey
@@ -137,7 +137,7 @@ class SealRun:
             language=order.language,
             suffix=self._archive.rows_suffix,
         )
-        reader = ExtentReader(self._shop.reader, self._still_wanted)
+        reader = ExtentReader(self._shop.readers.of(source), self._still_wanted)
         try:
             for ordinal, value in enumerate(reader.fragments(source, extent)):
                 is_last = ordinal == extent.chunks - 1

@@ -56,9 +56,7 @@ class Pages:
         form = await read_form(request)
         email, after = form.get("email", "").strip(), form.get("next", "")
         try:
-            if not email or not form.get("password"):
-                raise SignInRefusedError
-            granted = await self.sign_in_by.exchange(email, form["password"])
+            granted = await self.sign_in_by.exchange(email, form.get("password", ""))
         except SignInRefusedError:
             _log.info("sign_in_refused")
             return self._sign_in_page(request, after=after, email=email, is_refused=True)

@@ -32,7 +32,6 @@ class Views:
             new_key=new_key,
             types=words.TYPES,
             event_words=words.event_words,
-            is_cancellable=words.is_cancellable,
         )
 
     def page(

@@ -65,6 +65,8 @@ class SignIn:
             SignInRefusedError: not proved.
             Problem: not to be decided now.
         """
+        if not email or not password:
+            raise SignInRefusedError
         form = {"grant_type": "password", "username": email, "password": password}
         try:
             endpoint = await self._token_endpoint()

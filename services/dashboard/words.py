@@ -13,7 +13,7 @@ from services.dashboard.api import Asked, Happened
 
 RUNNING: Final = frozenset({"PENDING", "IN_PROGRESS"})
 _WAITING: Final = frozenset({"AWAITING_CONFIRMATION", "AWAITING_GRACE"})
-TYPES: Final = {"export": "Copy of your data", "erasure": "Deletion of your data"}
+TYPES: Final = {"export": "Data export", "erasure": "Deletion"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,32 +25,30 @@ class Standing:
     until: datetime | None = None
 
 
+_STANDING: Final = {
+    "AWAITING_CONFIRMATION": Standing(words="Waiting for approval", tone="yellow"),
+    "PENDING": Standing(words="Requested", tone="grey"),
+    "FAILED": Standing(words="Could not be completed", tone="red"),
+    "CANCELLED": Standing(words="Cancelled", tone="grey"),
+    "REJECTED": Standing(words="Cancelled", tone="grey"),
+}
+_STANDING_OF_TYPE: Final = {
+    ("export", "IN_PROGRESS"): Standing(words="Being prepared", tone="blue"),
+    ("export", "COMPLETED"): Standing(words="Expired", tone="grey"),
+    ("erasure", "IN_PROGRESS"): Standing(words="Being deleted", tone="blue"),
+    ("erasure", "COMPLETED"): Standing(words="Deleted", tone="green"),
+}
+_STANDING_OTHERWISE: Final = Standing(words="Waiting for somebody to look at it", tone="orange")
+
+
 def standing(asked: Asked, now: datetime) -> Standing:
-    match asked.state:
-        case "AWAITING_CONFIRMATION":
-            return Standing(words="Waiting for approval", tone="yellow")
-        case "AWAITING_GRACE":
-            return Standing(
-                words="Scheduled for deletion on", tone="orange", until=asked.grace_ends_at
-            )
-        case "PENDING":
-            return Standing(words="Requested", tone="grey")
-        case "IN_PROGRESS" if asked.type == "export":
-            return Standing(words="Being prepared", tone="blue")
-        case "IN_PROGRESS":
-            return Standing(words="Being deleted", tone="blue")
-        case "COMPLETED" if asked.type == "erasure":
-            return Standing(words="Deleted", tone="green")
-        case "COMPLETED" if is_ready(asked, now):
-            return Standing(words="Ready until", tone="green", until=asked.expires_at)
-        case "COMPLETED":
-            return Standing(words="Expired", tone="grey")
-        case "FAILED":
-            return Standing(words="Could not be completed", tone="red")
-        case "CANCELLED" | "REJECTED":
-            return Standing(words="Cancelled", tone="grey")
-        case _:
-            return Standing(words="Waiting for somebody to look at it", tone="orange")
+    if is_ready(asked, now):
+        return Standing(words="Ready until", tone="green", until=asked.expires_at)
+    if asked.state == "AWAITING_GRACE":
+        words = "Scheduled for deletion on"
+        return Standing(words=words, tone="orange", until=asked.grace_ends_at)
+    of_any = _STANDING.get(asked.state, _STANDING_OTHERWISE)
+    return _STANDING_OF_TYPE.get((asked.type, asked.state), of_any)
 
 
 def is_ready(asked: Asked, now: datetime) -> bool:
@@ -71,18 +69,29 @@ def is_cancellable(asked: Asked) -> bool:
 
 
 _BUSY: Final = {
-    "COLLECT": "your data is being collected",
-    "SEAL": "your file is being put together",
-    "NOTIFY": "you are being told",
+    "COLLECT": "data is being collected",
+    "SEAL": "the file is being put together",
+    "NOTIFY": "a letter is being sent",
     "CHECK": "everything is checked once more",
-    "TREAT": "your data is being deleted",
+    "TREAT": "data is being deleted",
     "PROBE": "we look whether anything is left",
     "DESTROY_KEYS": "keys are being destroyed",
     "FORGET": "what we kept to do this is being forgotten",
 }
-_EXPORT_ENDED: Final = {
-    "NO_DATA": "We found no data about you. The file says where we looked.",
-    "PARTIAL": "Some of your data could not be collected. The file says which.",
+_READY: Final = {
+    "NO_DATA": "No data was found. The file says where we looked.",
+    "PARTIAL": "Some data could not be collected. The file says which.",
+}
+_STILL: Final = {
+    "AWAITING_CONFIRMATION": "Somebody in your workspace has to approve it first.",
+    "AWAITING_GRACE": "Nothing is touched until then, and you can cancel it until then.",
+    "FAILED": "It could not be completed. Please try again later.",
+    "CANCELLED": "It was cancelled, and nothing more is done.",
+    "REJECTED": "It was cancelled, and nothing more is done.",
+}
+_DONE: Final = {
+    "export": "The file was removed, as announced. You can ask for a new one.",
+    "erasure": "The data was deleted. What the law obliges us to keep is kept for that only.",
 }
 
 
@@ -90,29 +99,15 @@ def progress(asked: Asked, now: datetime) -> str:
     """Where it stands and what happens next, in a sentence or two."""
     if is_running(asked):
         busy = _BUSY.get(asked.phase, "it is about to begin")
-        waiting = (
-            f" We are waiting for {asked.waiting_for.partition(':')[0]}."
-            if asked.waiting_for
-            else ""
-        )
+        source = (asked.waiting_for or "").partition(":")[0]
+        waiting = f" We are waiting for {source}." if source else ""
         return f"{asked.percent} % done, {busy}.{waiting}"
-    match asked.state:
-        case "AWAITING_CONFIRMATION":
-            return "Somebody in your workspace has to approve it first."
-        case "AWAITING_GRACE":
-            return "Nothing is touched until then, and you can cancel it until then."
-        case "FAILED":
-            return "It could not be completed. Please try again later."
-        case "COMPLETED" if is_ready(asked, now):
-            return _EXPORT_ENDED.get(asked.outcome or "", "Your file is ready.")
-        case "COMPLETED" if asked.type == "export":
-            return "The file was removed, as announced. You can ask for a new one."
-        case "COMPLETED":
-            return "Your data was deleted. What the law obliges us to keep is kept for that only."
-        case "CANCELLED" | "REJECTED":
-            return "It was cancelled, and nothing more is done."
-        case _:
-            return "Something unexpected happened, and a person has to look at it."
+    if is_ready(asked, now):
+        return _READY.get(asked.outcome or "", "The file is ready.")
+    if asked.state == "COMPLETED":
+        return _DONE[asked.type]
+    unexpected = "Something unexpected happened, and a person has to look at it."
+    return _STILL.get(asked.state, unexpected)
 
 
 _WHO: Final = {

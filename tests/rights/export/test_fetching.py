@@ -76,7 +76,7 @@ def test_an_open_export_can_be_cancelled_once_and_again() -> None:
 
     cancelled = talk.when(cancel, command_id="5" * 32).then(ev.RequestCancelled)
     assert cancelled.request.state is State.CANCELLED
-    assert cancelled.orders == []
+    assert cancelled.kinds_owed() == ["DestroyKeys"]
     cancelled.when(cancel, command_id="6" * 32).then()
 
 

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from proofs.keys import SigningKey
 from rights.orders import Order, SealBundle
 from rights.policies import PROFILES, PackageFormat
 from schemas.topics import ORDERS_SEAL
+from services.bundler.extents import Readers
 from services.bundler.loop import Bundler
 from services.bundler.sealing import SealRun, Workshop
 from tests.services.collectors.stage import PATIENCE_S, Stage, billing, journal
@@ -78,7 +80,7 @@ class BundlerStage(Stage):
             desk=self.desk(),
             producer=self.connection.producer(),
             reporter=self.reporter("bundler"),
-            reader=self.connection.reader(),
+            readers=Readers(self.connection.reader),
             vault=self.keyring.client("bundler"),
             store=self.store,
             signer=SIGNER,
@@ -146,6 +148,14 @@ class BundlerStage(Stage):
         """The one report that a seal order leads to."""
         (report,) = self.work_off(SealBundle, **changes)
         return report
+
+    def let_it_expire(self) -> None:
+        """Days pass, each with its tick: a clock that leaps is not believed."""
+        for _ in range(8):
+            self.writer.wait(timedelta(days=1))
+            self.writer.tick()
+        self.writer.fire_due(self.ines)
+        self.publish()
 
     def seal_run(self, order: SealBundle) -> bytes:
         """An archive of an order as it might have been; opened, and not reported to anybody."""

@@ -37,6 +37,7 @@ from rights.commands import Actor, PublishPolicy, SubmitExport
 from rights.export.state import Export
 from rights.orders import CollectSections, RemoveBundle, SealBundle
 from rights.policies import PROFILES, Role
+from services.bundler.extents import Readers
 from services.bundler.loop import Bundler
 from services.bundler.sealing import Workshop
 from services.collectors.app import FaustPublisher, application, attend
@@ -151,17 +152,17 @@ class Installation:
         with ExitStack() as ending:
             book = OrderBook(lambda o: isinstance(o, SealBundle | RemoveBundle))
             following = self._follow(book, ending)
-            producer, reader = self.connection.producer(), self.connection.reader()
+            producer, readers = self.connection.producer(), Readers(self.connection.reader)
             group = self.connection.group("bundler", "bundler-1")
             reporter = self._reporter("bundler")
             desk = Desk(group, producer, following, book, reporter)
-            for part in (desk, producer, reader):
+            for part in (desk, producer, readers):
                 ending.callback(part.close)
             shop = Workshop(
                 desk=desk,
                 producer=producer,
                 reporter=reporter,
-                reader=reader,
+                readers=readers,
                 vault=self.keyring.client("bundler"),
                 store=self.store,
                 signer=SIGNER,

@@ -364,9 +364,7 @@ def test_removal_takes_the_archive_and_every_leftover_and_nothing_else(tmp_path:
         leftover.part(bytes(200_000))
         neighbour = stage.store.start(f"exports/{request_id}0/run/order", {})
         neighbour.complete()
-        stage.writer.wait(timedelta(days=8))
-        stage.writer.fire_due(stage.ines)
-        stage.publish()
+        stage.let_it_expire()
 
         (removed,) = stage.work_off(RemoveBundle)
 
@@ -379,9 +377,7 @@ def test_removal_waits_for_a_store_that_is_away(tmp_path: Path) -> None:
     with BundlerStage(folder=tmp_path, policy=ZIPPED) as stage:
         request_id = stage.exported()
         stage.seal()
-        stage.writer.wait(timedelta(days=8))
-        stage.writer.fire_due(stage.ines)
-        stage.publish()
+        stage.let_it_expire()
         left = [4]
 
         def away(asked: str) -> None:

@@ -69,11 +69,13 @@ class Office:
     def owed(self, request_id: str) -> list[SendNotice]:
         return self.installation.owed(request_id, SendNotice)
 
-    def turns(self, notifier: Notifier, until_holds: Any) -> None:
-        """Rounds until something holds; every wait of the notifier's is over at once."""
+    def turns(
+        self, notifier: Notifier, until_holds: Callable[[], object], *, step_s: float = 100.0
+    ) -> None:
+        """Rounds until something holds; by default each wait of the notifier's is over at once."""
 
-        def turn() -> Any:
-            self.at_s += 100.0
+        def turn() -> object:
+            self.at_s += step_s
             notifier.turn(0.02, at_s=self.at_s)
             return until_holds()
 
@@ -152,7 +154,7 @@ def test_waiting_gets_longer_and_is_not_shortened_by_the_order_coming_again(
 
     office.mailer.fault = down
     notifier = office.hire()
-    until(lambda: notifier.turn(0.02, at_s=0.0) or tried)
+    office.turns(notifier, lambda: tried, step_s=0.0)
     (order,) = office.owed(request_id)
     for tenth in range(40):
         office.at_s = tenth / 10
@@ -188,7 +190,7 @@ def test_a_keyring_that_is_down_is_waited_for_and_nothing_is_sent(office: Office
 
     office.installation.keyring.fault = down_once
     notifier = office.hire()
-    until(lambda: notifier.turn(0.02, at_s=0.0) or asked)
+    office.turns(notifier, lambda: asked, step_s=0.0)
     before = list(office.mailer.letters)
     office.turns(notifier, lambda: not office.owed(request_id))
 
@@ -220,7 +222,7 @@ def test_an_order_that_is_owed_no_more_is_dropped_while_it_waits(office: Office)
 
     office.mailer.fault = down
     notifier = office.hire()
-    until(lambda: notifier.turn(0.02, at_s=0.0) or notifier._waiting)
+    office.turns(notifier, lambda: notifier._waiting, step_s=0.0)
     (order,) = office.owed(request_id)
     office.installation.report(
         "notifier",

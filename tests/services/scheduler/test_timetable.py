@@ -11,6 +11,7 @@ from typing import Any
 from plumbing.clock import ManualClock
 from plumbing.kafka import Outgoing
 from rights.commands import DayTick, FireTimer
+from rights.erasure.state import Erasure
 from rights.policies import PROFILES
 from rights.timers import TimerName
 from schemas.codec import decode, decode_as
@@ -47,6 +48,12 @@ class Schedule:
         self.clock.advance(now - self.clock.now())
         self.log.now = now
 
+    def grace_end(self, request_id: str) -> datetime:
+        erasure = self.log.request(INES, request_id)
+        assert isinstance(erasure, Erasure)
+        assert erasure.grace_ends_at is not None
+        return erasure.grace_ends_at
+
     def due(self, *, at_s: float = 0.0, kind: type = FireTimer) -> list[Any]:
         self.read()
         return [b for b in bodies(self.table.due(self.clock, at_s=at_s)) if isinstance(b, kind)]
@@ -69,7 +76,7 @@ def bodies(outs: Sequence[Outgoing]) -> list[Any]:
 def test_a_timer_is_sent_when_its_time_has_come_and_not_a_moment_before() -> None:
     schedule = Schedule()
     request_id = schedule.log.file_erasure(INES)
-    ends_at = schedule.log.request(INES, request_id).grace_ends_at  # type: ignore[union-attr]
+    ends_at = schedule.grace_end(request_id)
 
     schedule.clock.set_wall(ends_at - timedelta(microseconds=1))
     early = schedule.due()
@@ -122,7 +129,7 @@ def test_what_the_log_has_is_never_sent_again() -> None:
 def test_a_timer_that_comes_too_early_for_the_decider_is_absorbed_and_sent_again() -> None:
     schedule = Schedule(grace=timedelta(hours=2))
     request_id = schedule.log.file_erasure(INES)
-    due_at = schedule.log.request(INES, request_id).grace_ends_at  # type: ignore[union-attr]
+    due_at = schedule.grace_end(request_id)
     schedule.log.now = due_at - timedelta(minutes=1)
     schedule.clock.set_wall(due_at)
 

@@ -1,0 +1,80 @@
+"""Tests that test: they assert, they do not sleep, and what they prove has an id."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from tests.architecture.tree import Source, called, sources
+
+REQUIREMENT: Final = re.compile(r"E[0-4]-T?\d{2}")
+# Waiting with a deadline has one place, and it is the only one that sleeps.
+MAY_SLEEP: Final = {"tests/support/waiting.py"}
+# Checks that raise instead of being told by `assert`.
+CHECKING: Final = re.compile(
+    r"raises|warns|fail|until|answer|then.*|expect.*|assert.*|check.*|must.*|refused?|refuses"
+)
+
+
+def _tests() -> Iterator[tuple[Source, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for source in sources("tests"):
+        for function in source.functions():
+            if source.path.name.startswith("test_") and function.name.startswith("test_"):
+                yield source, function
+
+
+def _asserts(function: ast.AST) -> bool:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call) and CHECKING.fullmatch(called(node).lstrip("_")):
+            return True
+    return False
+
+
+def test_every_test_asserts_something() -> None:
+    assert [f"{source}: {test.name}" for source, test in _tests() if not _asserts(test)] == []
+
+
+def test_every_test_is_a_sentence() -> None:
+    short = [f"{source}: {test.name}" for source, test in _tests() if test.name.count("_") < 3]
+
+    assert short == []
+
+
+def test_no_test_sleeps() -> None:
+    sleeping = {
+        source.name
+        for source in sources("tests")
+        if any(_is_sleep(call) for call in source.calls("sleep"))
+    }
+
+    assert sleeping == MAY_SLEEP
+
+
+def _is_sleep(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(value=ast.Name(id=("time" | "asyncio"))) | ast.Name():
+            return True
+        case _:
+            return False
+
+
+def test_no_test_is_told_another_time() -> None:
+    frozen = [
+        s for s in sources("tests") if any("freez" in n or "time_machine" in n for n in s.imports())
+    ]
+
+    assert frozen == []
+
+
+def test_every_requirement_that_a_test_names_is_an_id() -> None:
+    ids = [
+        (f"{source}:{call.lineno}", getattr(argument, "value", None))
+        for source in sources("tests")
+        for call in source.calls("requirement")
+        for argument in call.args
+    ]
+
+    assert ids
+    assert [(at, one) for at, one in ids if not (one and REQUIREMENT.fullmatch(one))] == []
