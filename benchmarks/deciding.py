@@ -22,7 +22,7 @@ def surroundings(plot: Plot) -> Surroundings:
     connection = plot.connection
     clock = SystemClock()
     book = PolicyBook()
-    follower = Follower(connection, [plot.partition], log_id=LOG_ID)
+    follower = Follower(connection, [plot.partition], log_id=LOG_ID, is_sparing=True)
     policies = Following(follower, lambda entry: fold_policies(book, entry))
     policies.start()
     return Surroundings(

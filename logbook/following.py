@@ -46,12 +46,15 @@ class Follower:
         starting_points: dict[int, StartingPoint] | None = None,
         *,
         log_id: str | None = None,
+        is_sparing: bool = False,
     ) -> None:
+        """`is_sparing`: entries are decoded when somebody looks into them, as few readers do."""
         self._log_id = log_id
         self._reader: Reader = connection.reader()
         starts = starting_points or {}
         self.chains = {
-            p: Chain(starts[p].head if p in starts else EMPTY) for p in sorted(partitions)
+            p: Chain(starts[p].head if p in starts else EMPTY, is_sparing)
+            for p in sorted(partitions)
         }
         self.voids = 0
         self._reader.assign(
@@ -72,7 +75,7 @@ class Follower:
                     seq=found.claimed_seq,
                 )
             else:
-                if self._log_id not in (None, found.decision.log_id):
+                if self._log_id not in (None, found.place.log_id):
                     raise WrongLogError
                 entries.append(found)
         return entries
@@ -152,7 +155,7 @@ class Following:
     def _locked_apply(self, entry: Entry) -> None:
         with self.lock:
             self._apply(entry)
-            self._applied[entry.decision.partition] = entry.decision.seq
+            self._applied[entry.place.partition] = entry.place.seq
 
     def _run(self) -> None:
         try:
@@ -176,6 +179,11 @@ class Following:
     def seq(self, partition: int) -> int:
         """The last decision of the partition that `apply` has seen, -1 before the first."""
         return self._applied.get(partition, -1)
+
+    def seqs(self) -> dict[int, int]:
+        """The last decision of every partition that `apply` has seen."""
+        with self.lock:
+            return dict(self._applied)
 
     @property
     def voids(self) -> int:

@@ -9,10 +9,10 @@ from schemas.log import Entry
 
 def fold_policies(book: PolicyBook, entry: Entry) -> None:
     """Add the policies that an entry publishes to the book."""
-    decision = entry.decision
-    # Most decisions publish nothing, and then no event needs to be decoded.
-    if all(body.type != PolicyPublished.__name__ for body in decision.events):
+    # Most decisions publish nothing, and then nothing of them needs to be decoded.
+    if not entry.may_hold(PolicyPublished):
         return
+    decision = entry.decision
     for event, body in zip(entry.events, decision.events, strict=True):
         if isinstance(event, PolicyPublished) and decision.tenant_ref:
             reference = PolicyReference(

@@ -174,12 +174,10 @@ class Decryptor:
 
         """
         self._begin()
-        if self._cipher is None:
-            raise Tampered("truncated")
         last = self._chunks.rest()
         # Message chunking: a message that ends with a full chunk is cut. Full ones were opened in
         # `update`, so what is left then is nothing, not even the tag of an empty chunk.
-        if len(last) < TAG_BYTES:
+        if self._cipher is None or len(last) < TAG_BYTES:
             raise Tampered("truncated")
         return self._cipher.open(last, next(self._numbers))
 

@@ -56,13 +56,19 @@ class InputPosition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided about one command, on what facts and by which policy."""
+class Place:
+    """How every decision begins: where it belongs. The chain needs to know no more of it."""
 
     log_id: str
     partition: int
     seq: int
     prev_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(Place):
+    """What was decided about one command, on what facts and by which policy."""
+
     decided_at: datetime
     observed_at: datetime
     command: CommandReference
@@ -94,15 +100,15 @@ def leaf_hash(log_id: bytes, partition: int, seq: int, key: bytes, value: bytes)
     return hashlib.sha256(b"\0" + LEAF_DOMAIN + log_id + framed + value).digest()
 
 
-def extend(head: Head, decision: Decision, key: bytes, value: bytes) -> Head | None:
+def extend(head: Head, place: Place, key: bytes, value: bytes) -> Head | None:
     """The new head if the record extends the log, or None if it is void."""
-    if decision.seq != head.seq + 1 or decision.prev_hash != head.hash:
+    if place.seq != head.seq + 1 or place.prev_hash != head.hash:
         return None
     try:
-        log_id = bytes.fromhex(decision.log_id)
+        log_id = bytes.fromhex(place.log_id)
     except ValueError:
         return None
-    return Head(decision.seq, leaf_hash(log_id, decision.partition, decision.seq, key, value))
+    return Head(place.seq, leaf_hash(log_id, place.partition, place.seq, key, value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,24 @@ def decode_as(cls: type[T], data: bytes) -> T:
     return message
 
 
+def decode_beginning(cls: type[T], whole: type, data: bytes) -> T | None:
+    """The first fields of a message, those that `whole` inherits from `cls`, at a tenth of the cost.
+
+    None if another release wrote it: then only all of it can be read.
+    """
+    if not data.startswith(_codec(whole).prefix):
+        return None
+    codec = _codec(cls)
+    stream = io.BytesIO(data)
+    stream.seek(PREFIX_BYTES)
+    try:
+        message: T = codec.read(fastavro.schemaless_reader(stream, codec.parsed, None))
+    except Exception:  # noqa: BLE001 - fastavro raises whatever its reader stumbles over
+        # From None: what it says may quote what was sent.
+        raise UndecodableError("MALFORMED") from None
+    return message
+
+
 def decode_exactly(cls: type[T], data: bytes) -> T:
     """Like `decode_as`, for bytes that only this very release may have written."""
     codec = _codec(cls)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 NAMESPACE = "rights"
@@ -85,14 +86,13 @@ def to_avro(hint: Any) -> Convert:
     """A function from a value of the type to what the Avro writer takes."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        inner = to_avro(_optional(args))
-        return lambda value: None if value is None else inner(value)
+        return _choice_to_avro(_optional(args))
     if origin is frozenset:
         item = to_avro(args[0])
-        return lambda value: sorted(item(v) for v in value)
+        return lambda value: sorted(map(item, value))
     if origin is tuple:
         item = to_avro(args[0])
-        return lambda value: [item(v) for v in value]
+        return list if item is _same else lambda value: [item(v) for v in value]
     if origin is Mapping or origin is dict:
         entry = to_avro(args[1])
         return lambda value: {k: entry(v) for k, v in sorted(value.items())}
@@ -102,31 +102,56 @@ def to_avro(hint: Any) -> Convert:
         return lambda value: (value - _EPOCH) // _MICRO
     if hint is timedelta:
         return lambda value: value // _MICRO
-    if issubclass(hint, StrEnum):
-        return str
-    return lambda value: value
+    return _same
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _choice_to_avro(hint: Any) -> Convert:
+    """Names the branch of [null, X], which the writer would find by trying each on the value."""
+    schema, inner = _type(hint, set()), to_avro(hint)
+    branch = schema["type"] if isinstance(schema, dict) else schema
+    if branch == "record":
+        branch = f"{NAMESPACE}.{hint.__name__}"
+    return lambda value: None if value is None else (branch, inner(value))
 
 
 def _record_to_avro(cls: type) -> Convert:
+    names = [f.name for f in dataclasses.fields(cls)]
+    if not names:
+        return lambda _: {}
     hints = field_types(cls)
-    writers = [(f.name, to_avro(hints[f.name])) for f in dataclasses.fields(cls)]
+    writers = [(n, w) for n in names if (w := to_avro(hints[n])) is not _same]
+    # With a single name it would not give a tuple.
+    values = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+    # The last value and what became of it: a policy goes into one event after the other.
+    last: tuple[Any, dict[str, Any]] = (None, {})
 
     def convert(value: Any) -> dict[str, Any]:
-        return {name: write(getattr(value, name)) for name, write in writers}
+        nonlocal last
+        known, made = last
+        if known is not value:
+            made = dict(zip(names, values(value), strict=True))
+            for name, write in writers:
+                made[name] = write(made[name])
+            last = (value, made)
+        return made
 
     return convert
 
 
 @cache
 def from_avro(hint: Any) -> Convert:
-    """A function from what the Avro reader gives to a value of the type."""
+    """A function from what the Avro reader gives to a value of the type; may use up what it gets."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         inner = from_avro(_optional(args))
-        return lambda value: None if value is None else inner(value)
+        return _same if inner is _same else lambda v: None if v is None else inner(v)
     if origin in (tuple, frozenset):
         item, make = from_avro(args[0]), origin
-        return lambda value: make(item(v) for v in value)
+        return make if item is _same else lambda value: make(map(item, value))
     if origin is Mapping or origin is dict:
         entry = from_avro(args[1])
         return lambda value: {k: entry(v) for k, v in value.items()}
@@ -135,16 +160,19 @@ def from_avro(hint: Any) -> Convert:
     if hint is timedelta:
         return lambda value: timedelta(microseconds=value)
     if issubclass(hint, StrEnum):
-        return hint  # type: ignore[no-any-return] # an enum class makes its members
+        return {member.value: member for member in hint}.__getitem__
     # The reader knows timestamp-micros itself and gives an aware datetime.
-    return lambda value: value
+    return _same
 
 
 def _record_from_avro(cls: type) -> Convert:
     hints = field_types(cls)
-    readers = [(f.name, from_avro(hints[f.name])) for f in dataclasses.fields(cls)]
+    names = [f.name for f in dataclasses.fields(cls)]
+    readers = [(n, r) for n in names if (r := from_avro(hints[n])) is not _same]
 
-    def convert(value: Mapping[str, Any]) -> Any:
-        return cls(**{name: read(value[name]) for name, read in readers})
+    def convert(value: dict[str, Any]) -> Any:
+        for name, read in readers:
+            value[name] = read(value[name])
+        return cls(**value)
 
     return convert

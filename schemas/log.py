@@ -2,25 +2,53 @@
 
 from dataclasses import dataclass
 
-from rights.decisions import EMPTY, Decision, EventBody, Head, extend
+from rights.decisions import EMPTY, Decision, EventBody, Head, Place, extend
 from rights.events import Event
 from schemas.catalogue import EVENTS
-from schemas.codec import UndecodableError, decode, decode_as, encode
+from schemas.codec import UndecodableError, decode, decode_as, decode_beginning, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A decision of which only the place was decoded."""
+
+    place: Place
+    octets: bytes
 
 
 class Entry:
     """A valid decision, the head after it, and its events.
 
     Events are decoded when they are asked for: who only checks the chain need not know them, and
-    who folds halts at one that it does not know.
+    who folds halts at one that it does not know. A sparing reader decodes decisions so as well.
     """
 
-    __slots__ = ("_events", "decision", "head")
+    __slots__ = ("_decision", "_events", "head", "place")
 
-    def __init__(self, decision: Decision, events: tuple[Event, ...] | None, head: Head) -> None:
-        self.decision = decision
+    def __init__(
+        self, decision: Decision | Unread, events: tuple[Event, ...] | None, head: Head
+    ) -> None:
+        self.place: Place = decision.place if isinstance(decision, Unread) else decision
         self.head = head
+        self._decision = decision
         self._events = events
+
+    @property
+    def decision(self) -> Decision:
+        """The decision.
+
+        Raises:
+            UndecodableError: it was not read before, and nothing of it but its place is sound.
+        """
+        if isinstance(self._decision, Unread):
+            self._decision = decode_as(Decision, self._decision.octets)
+        return self._decision
+
+    def may_hold(self, event: type) -> bool:
+        """Whether an event of the type may be among its events; always true if one is."""
+        if isinstance(self._decision, Unread):
+            return event.__name__.encode() in self._decision.octets
+        return any(body.type == event.__name__ for body in self._decision.events)
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -50,6 +78,8 @@ class Chain:
     """Reads one partition's records in order and keeps the head."""
 
     head: Head = EMPTY
+    # Decode no more than the chain needs; for readers that want few of the entries.
+    is_sparing: bool = False
 
     def read(self, key: bytes | None, value: bytes | None) -> Entry | Void:
         """The next record as an entry, or as void; moves the head over entries only.
@@ -57,12 +87,18 @@ class Chain:
         Raises:
             UndecodableError: the record is no decision at all; the log is damaged.
         """
-        decision = decode_as(Decision, value or b"")
-        head = extend(self.head, decision, key or b"", value or b"")
+        octets = value or b""
+        entry = self._entry(octets)
+        head = extend(self.head, entry.place, key or b"", octets)
         if head is None:
-            return Void(decision.seq)
-        self.head = head
-        return Entry(decision, None, head)
+            return Void(entry.place.seq)
+        self.head = entry.head = head
+        return entry
+
+    def _entry(self, octets: bytes) -> Entry:
+        if self.is_sparing and (place := decode_beginning(Place, Decision, octets)):
+            return Entry(Unread(place, octets), None, self.head)
+        return Entry(decode_as(Decision, octets), None, self.head)
 
 
 def _event(body: EventBody) -> Event:

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from plumbing.web.authentication import Auth, Authenticator
 from plumbing.web.bodies import parse_body, parse_query, read_body, require_json
-from plumbing.web.problems import FieldError, Problem, exception_handlers
+from plumbing.web.problems import FieldError, LastResort, Problem, exception_handlers
 from plumbing.web.tokens import Caller
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -140,7 +140,7 @@ def application(
     """An application of these operations in which every error is a problem body."""
     app = Starlette(
         routes=[*routes(operations, authenticate, body_bytes_max=body_bytes_max), *more_routes],
-        middleware=middleware,
+        middleware=[Middleware(LastResort), *middleware],
         exception_handlers=exception_handlers(),
     )
     app.router.redirect_slashes = False

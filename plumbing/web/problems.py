@@ -17,6 +17,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plumbing import telemetry
 
@@ -111,6 +112,38 @@ def respond(problem: Problem, accept: str = "") -> Response:
 def exception_handlers() -> Mapping[Any, Callable[[Request, Any], Awaitable[Response]]]:
     """What a Starlette application needs so that no error leaves it in another shape."""
     return {Problem: _on_problem, HTTPException: _on_http_exception, Exception: _on_bug}
+
+
+class LastResort:
+    """Answers what nobody caught, within the application.
+
+    Starlette's own way is to answer and then to raise all the same, upon which the server closes
+    the connection: whoever sends the next request on it, as a client that tries again does, gets
+    no answer at all.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if is_begun:
+                # Half an answer is on its way; only breaking off says that it is no whole one.
+                raise
+            response = await _on_bug(Request(scope), error)
+            await response(scope, receive, send)
 
 
 def of_status(status: int, headers: Mapping[str, str] | None = None) -> Problem:

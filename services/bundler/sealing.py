@@ -19,7 +19,13 @@ from logbook.sealing import ARCHIVE_KEY, Lease, archive_context, fragment_contex
 from plumbing import telemetry
 from plumbing.failpoints import fp
 from plumbing.kafka import Producer
-from plumbing.objects import ObjectStore, StoreRefused, StoreUnavailable, Upload
+from plumbing.objects import (
+    ObjectFacts,
+    ObjectStore,
+    StoreRefused,
+    StoreUnavailable,
+    Upload,
+)
 from plumbing.vault import Field, Opened, Purpose, Vault, VaultUnavailable
 from proofs import envelope
 from proofs.failures import Tampered
@@ -158,11 +164,11 @@ class SealRun:
         upload = self._shop.store.start(self._key, {})
         fp("bundler.upload_started")
         try:
-            plain, sealed = self._write(package, upload)
+            plain = self._write(package, upload)
             self._still_wanted()
-            upload.complete()
+            sent = upload.complete()
             fp("bundler.completed")
-            self._check_stored(sealed)
+            sha256 = self._checked(sent)
             fp("bundler.verified")
             contents_vault_id = self._noted(package, plain)
         except BaseException:
@@ -172,22 +178,23 @@ class SealRun:
             request_id=order.request_id,
             order_id=order.order_id,
             object_key=self._key,
-            ciphertext_sha256=sealed.sha256,
-            size_bucket=bucket(sealed.size),
+            ciphertext_sha256=sha256,
+            size_bucket=bucket(sent.size),
             contents_vault_id=contents_vault_id,
             has_records=any(s["status"] != "EMPTY" for s in package.manifest["sections"]),
         )
 
-    def _check_stored(self, sealed: Digesting) -> None:
+    def _checked(self, sent: ObjectFacts) -> bytes:
+        """The digest of what was sent, once the store has given back the same."""
         stored = stored_sha256(self._shop.store, self._key, self._still_wanted)
-        if stored != sealed.sha256:
+        if stored.hex() != sent.sha256:
             raise SealFailedError("STORE_DIFFERS")
+        return stored
 
-    def _write(self, package: Package, upload: Upload) -> tuple[Digesting, Digesting]:
-        """The archive, sealed, into the upload; what went in as plain text and as ciphertext."""
+    def _write(self, package: Package, upload: Upload) -> Digesting:
+        """The archive, sealed, into the upload; what it was before it was sealed."""
         order = self._order
         outlet = Outlet(upload, self._still_wanted)
-        sealed = Digesting(outlet)
         key = self._lent().keys[ARCHIVE_KEY]
         context = archive_context(
             tenant_ref=order.tenant_ref,
@@ -195,7 +202,7 @@ class SealRun:
             request_id=order.request_id,
             order_id=order.order_id,
         )
-        writer = EncryptingWriter(sealed, envelope.encrypting(key.key, key.key_id, context))
+        writer = EncryptingWriter(outlet, envelope.encrypting(key.key, key.key_id, context))
         plain = Digesting(writer)
         total = sum(self._archive.size_of(part) for part in package.parts) or 1
         written = 0
@@ -204,7 +211,7 @@ class SealRun:
             self._show_progress(50 + 50 * min(written, total) // total)
         writer.finish()
         outlet.flush()
-        return plain, sealed
+        return plain
 
     def _noted(self, package: Package, plain: Digesting) -> str:
         """Keep the table of contents where it can be deleted; its id in the vault."""

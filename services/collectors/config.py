@@ -11,8 +11,9 @@ from plumbing.config import Secret, settings
 class CollectorsConfig:
     """`sources` are those this process hosts; `declarations` are files, or folders of them.
 
-    `instance` keeps a member's partitions over a restart; two processes of the same sources need
-    two. `orders_max` is how many orders run at once.
+    With an `instance` a killed process that is started again has its partitions at once, and not
+    only when its session ran out; but each process of the same sources then needs one of its own:
+    aiokafka does not notice that another took its name. `orders_max` is how many orders run at once.
     """
 
     kafka: str
@@ -23,7 +24,7 @@ class CollectorsConfig:
     keyring_url: str
     keyring_token: Secret
     principal: str = "collectors"
-    instance: str = "collectors-1"
+    instance: str | None = None
     orders_max: int = 4
 
     @property

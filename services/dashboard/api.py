@@ -128,6 +128,10 @@ class RequestApi:
     def __init__(self, url: str) -> None:
         # No proxy from the environment: tokens and archives go to the API and nowhere else.
         self._client = httpx2.AsyncClient(base_url=url, timeout=_TIMEOUT, trust_env=False)
+        # Archives go by connections of their own: slow downloads keep no page waiting.
+        self._archives = httpx2.AsyncClient(
+            base_url=url, timeout=_TIMEOUT, trust_env=False, limits=httpx2.Limits()
+        )
 
     async def listed(self, session: Session, after: str) -> Listed:
         params = {"limit": str(PAGE_SIZE)} | ({"after": after} if after else {})
@@ -150,10 +154,9 @@ class RequestApi:
     async def archive(self, session: Session, reference: str, key: str) -> Archive:
         granted = await self._act(session, f"{REQUESTS}/{reference}/downloads", key)
         # Byte for byte: nothing on the way may pack what is packed and sealed already.
-        asked = self._client.build_request(
-            "GET", _read(_Granted, granted).data.url, headers={"Accept-Encoding": "identity"}
-        )
-        answer = await self._sent(asked, stream=True)
+        link = _read(_Granted, granted).data.url
+        asked = self._archives.build_request("GET", link, headers={"Accept-Encoding": "identity"})
+        answer = await _sent(self._archives, asked, stream=True)
         if answer.status_code != HTTPStatus.OK:
             try:
                 await answer.aread()
@@ -166,6 +169,7 @@ class RequestApi:
 
     async def close(self) -> None:
         await self._client.aclose()
+        await self._archives.aclose()
 
     async def _look(
         self, model: type[_M], session: Session, path: str, params: Mapping[str, str] | None = None
@@ -174,26 +178,29 @@ class RequestApi:
         if session.position:
             headers["Habeas-Position"] = session.position
         asked = self._client.build_request("GET", path, params=params, headers=headers)
-        return _read(model, _succeeded(await self._sent(asked)))
+        return _read(model, _succeeded(await _sent(self._client, asked)))
 
     async def _act(
         self, session: Session, path: str, key: str, body: Mapping[str, str] | None = None
     ) -> httpx2.Response:
         headers = _bearer(session) | {"Idempotency-Key": key}
         asked = self._client.build_request("POST", path, json=body, headers=headers)
-        return _succeeded(await self._sent(asked))
-
-    async def _sent(self, asked: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
-        try:
-            return await self._client.send(asked, stream=stream)
-        except httpx2.HTTPError as error:
-            raise _unavailable(error) from None
+        return _succeeded(await _sent(self._client, asked))
 
     @staticmethod
     def _decided(session: Session, answer: httpx2.Response) -> str:
         decision = _read(_Decided, answer).data
         session.position = decision.position
         return decision.reference
+
+
+async def _sent(
+    client: httpx2.AsyncClient, asked: httpx2.Request, *, stream: bool = False
+) -> httpx2.Response:
+    try:
+        return await client.send(asked, stream=stream)
+    except httpx2.HTTPError as error:
+        raise _unavailable(error) from None
 
 
 def _bearer(session: Session) -> dict[str, str]:

@@ -24,7 +24,8 @@ def main() -> int:
     connection = KafkaConnection(bootstrap=settings.kafka, client_id=settings.principal)
     clock = SystemClock()
     book = PolicyBook()
-    follower = Follower(connection, range(settings.partitions), log_id=settings.log_id)
+    partitions = range(settings.partitions)
+    follower = Follower(connection, partitions, log_id=settings.log_id, is_sparing=True)
     policies = Following(follower, lambda entry: fold_policies(book, entry))
     policies.start()
     around = Surroundings(

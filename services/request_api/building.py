@@ -44,7 +44,7 @@ def build(
     tenants: Container[str],
     stop: Stop,
 ) -> Starlette:
-    reading = Reading(queries=filing.queries, vault=filing.vault)
+    reading = Reading(queries=filing.queries, vault=filing.vault, known_seqs=filing.following.seqs)
     handlers = Handlers(
         filing=filing,
         reading=reading,

@@ -64,6 +64,7 @@ class Intake:
     directory: Directory
     tenants: Mapping[str, Tenant]
     clock: Clock
+    again_after_s: float = AGAIN_AFTER_S
 
     @property
     def services(self) -> dict[str, str]:
@@ -91,7 +92,7 @@ class Intake:
         except BrokerError as failure:
             # The group went on without us, if we waited for too long; the next poll joins again.
             log.warning("intake_left_behind", error=failure)
-            stop.wait(AGAIN_AFTER_S)
+            stop.wait(self.again_after_s)
             return
         for record in records:
             self._take(record, services[record.topic], stop)
@@ -104,7 +105,7 @@ class Intake:
                 self._answer(record, service)
             except (NotNowError, BrokerError) as failure:
                 log.warning("intake_waits", topic=record.topic, offset=record.offset, error=failure)
-                stop.wait(AGAIN_AFTER_S)
+                stop.wait(self.again_after_s)
                 continue
             fp("intake.answered")
             self._commit(record)

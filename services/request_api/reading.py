@@ -5,6 +5,7 @@ Rule 2: what one may not see is not found.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,7 @@ from plumbing.web import Call, Caller, Problem
 from projections.queries import Cursor, Filter, Queries, RequestView
 from rights.references import tenant_ref
 from services.request_api.models import RequestBody
-from services.request_api.refusals import not_found
+from services.request_api.refusals import not_found, views_behind
 
 OVERSEERS: Final = frozenset({"system_admin", "admin", "privacy_officer", "auditor"})
 REFERENCE: Final = re.compile(r"(?:EXP|ERA)-\d{4}-\d{5,12}")
@@ -38,6 +39,8 @@ _COLLECTED_SHARE: Final = 80
 class Reading:
     queries: Queries
     vault: Vault
+    # How far we know the log, by partition; the views may be behind it.
+    known_seqs: Callable[[], Mapping[int, int]]
 
     def visible(self, caller: Caller, reference: str) -> RequestView:
         """The request, if this caller may see it.
@@ -57,10 +60,21 @@ class Reading:
     def again(self, caller: Caller, reference: str) -> RequestView:
         """A request of the caller's tenant; only for what was found to be visible before."""
         tenant = tenant_ref(tenant_of(caller))
-        view = self.queries.request(tenant, reference) if REFERENCE.fullmatch(reference) else None
+        if not REFERENCE.fullmatch(reference):
+            raise not_found()
+        view = self.queries.request(tenant, reference)
+        if view is None:
+            # Not found is an answer only for views that have seen all that we have.
+            self._await_views()
+            view = self.queries.request(tenant, reference)
         if view is None:
             raise not_found()
         return view
+
+    def _await_views(self) -> None:
+        for partition, seq in self.known_seqs().items():
+            if not self.queries.wait_for(partition, seq, timeout=WAIT_S):
+                raise views_behind()
 
     def own_ref(self, caller: Caller) -> str | None:
         return self.vault.find(tenant_of(caller), caller.subject)
@@ -89,13 +103,7 @@ class Reading:
         if match is None:
             raise Problem(400, "VALIDATION_FAILED", "Habeas-Position is not one of ours.")
         if not self.queries.wait_for(int(match[1]), int(match[2]), timeout=WAIT_S):
-            raise Problem(
-                503,
-                "UNAVAILABLE",
-                "The views have not caught up with your request yet.",
-                next_step="Ask again in a second.",
-                headers={"Retry-After": "1"},
-            )
+            raise views_behind()
 
     def percent(self, view: RequestView) -> int:
         """How far a request is, from 0 to 100; never 100 before its end."""

@@ -83,8 +83,9 @@ _CATALOGUE: Final[dict[str, tuple[int, str, str]]] = {
         "Requests of this account wait for somebody to look at a fault.",
         "Contact support; nothing is lost.",
     ),
+    # No 503: whoever tries again with the same key would do so for ever.
     "COMMAND_EXPIRED": (
-        503,
+        409,
         "The request reached us too late to be acted on. Nothing was done.",
         "Send it again with a new Idempotency-Key.",
     ),
@@ -137,3 +138,13 @@ def unavailable(part: str, *, reads: bool = False) -> Problem:
 
 def gone() -> Problem:
     return refusal("GONE_GDPR_EXPORT")
+
+
+def views_behind() -> Problem:
+    return Problem(
+        503,
+        "UNAVAILABLE",
+        "The views have not caught up with your request yet.",
+        next_step="Ask again in a second.",
+        headers={"Retry-After": "1"},
+    )

@@ -9,7 +9,7 @@ from tests.architecture.tree import sources
 def _places() -> set[str]:
     """Every name that code outside the tests marks a place with."""
     return {
-        call.args[0].value
+        str(call.args[0].value)
         for source in sources()
         for call in source.calls("fp")
         if call.args and isinstance(call.args[0], ast.Constant)

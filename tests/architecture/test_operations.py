@@ -13,6 +13,7 @@ OPEN: Final = {
         "the link is the key: 256 random bits that live for minutes and are granted in the log"
     ),
     ("services/request_api/table.py", "GET /livez"): IT_LIVES,
+    ("services/request_api/table.py", "GET /openapi.json"): "describes the API and nobody",
     ("services/keyring/app.py", "GET /public-key"): "it is public by nature",
     ("services/keyring/app.py", "GET /livez"): IT_LIVES,
     ("services/keyring/app.py", "GET /readyz"): IT_LIVES,

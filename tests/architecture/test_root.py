@@ -6,6 +6,7 @@ from typing import Final
 from tests.architecture.tree import ROOMS, ROOT
 
 FILES: Final = {
+    ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",

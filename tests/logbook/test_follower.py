@@ -11,7 +11,7 @@ from schemas.codec import UndecodableError, encode
 from schemas.log import Entry
 from schemas.topics import DECISIONS
 from tests.logbook.stage import Stage
-from tests.support.log_writer import LogWriter, eventful_log
+from tests.support.log_writer import LOG_ID, LogWriter, eventful_log
 
 
 def _decisions(entries: list[Entry], partition: int) -> list[int]:
@@ -69,6 +69,21 @@ def test_a_reader_that_was_told_no_log_reads_any(stage: Stage) -> None:
     stage.follower(log_id=None).read_to_end(read.append)
 
     assert len(read) == len(stage.log.entries)
+
+
+def test_a_sparing_reader_sees_the_same_decisions(stage: Stage) -> None:
+    stage.log = eventful_log(people=1)
+    stage.publish()
+    read: list[Entry] = []
+
+    follower = Follower(stage.kafka, range(3), log_id=LOG_ID, is_sparing=True)
+    follower.read_to_end(read.append)
+    follower.close()
+
+    for partition in range(stage.log.partitions):
+        written = [e for e in stage.log.entries if e.place.partition == partition]
+        found = [e for e in read if e.place.partition == partition]
+        assert [e.decision for e in found] == [e.decision for e in written]
 
 
 def test_a_view_goes_on_where_it_left_off(stage: Stage) -> None:

@@ -21,6 +21,7 @@ def test_it_has_caught_up_before_start_returns(stage: Stage) -> None:
         partition, seq = stage.place()
         assert following.seq(partition) == seq
         assert following.seq(99) == -1
+        assert following.seqs() == {p: following.seq(p) for p in range(stage.log.partitions)}
 
 
 def test_what_comes_later_is_applied_in_the_background(stage: Stage) -> None:

@@ -53,6 +53,15 @@ def test_policies_of_every_partition_are_folded(stage: Stage) -> None:
     assert all(found)
 
 
+def test_a_policy_is_found_among_other_events_of_its_decision(stage: Stage) -> None:
+    # Nothing was heard for so long that the clock is suspect when the policy comes.
+    stage.log.wait(timedelta(hours=27))
+    stage.log.publish_policy()
+
+    assert len(stage.log.entries[-1].events) > 1
+    assert len(_book(stage).published[TENANT]) == 2
+
+
 def test_other_decisions_publish_nothing(stage: Stage) -> None:
     before = _book(stage).published
     stage.log.file_export(person(1))

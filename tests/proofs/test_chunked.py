@@ -1,7 +1,7 @@
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -177,7 +177,7 @@ class TestSizes:
         assert cipher.open(sealed, chunked.CHUNKS_MAX - 1) == b"last"
         with pytest.raises(ValueError, match="chunks"):
             cipher.seal(b"", chunked.CHUNKS_MAX)
-        with pytest.raises(Tampered):
+        with pytest.raises(Tampered, match="length"):
             cipher.open(sealed, chunked.CHUNKS_MAX)
 
 
@@ -206,6 +206,13 @@ class TestStreams:
         ]
 
         assert b"".join([*parts, decryptor.finish()]) == message(size)
+
+    def test_a_ciphertext_may_come_byte_by_byte(self) -> None:
+        decryptor = Decryptor(KEY, CONTEXT)
+
+        parts = [decryptor.update(byte) for byte in cut(seal(KEY, b"hello", CONTEXT), [1])]
+
+        assert b"".join([*parts, decryptor.finish()]) == b"hello"
 
     def test_a_prefix_goes_out_first_and_once(self) -> None:
         encryptor = Encryptor(KEY, CONTEXT, prefix=b"front")
@@ -439,16 +446,26 @@ class TestRanges:
         with pytest.raises(Tampered, match="length"):
             opened.read(0, 3 * CHUNK_BYTES)
 
-    def test_a_store_that_gives_more_than_asked_is_caught(self) -> None:
-        blob = seal(KEY, message(4 * CHUNK_BYTES), CONTEXT)
-        surplus = 0
-        opened = Opened(
-            KEY, CONTEXT, lambda start, end: (blob[start:end], blob[end : end + surplus]), len(blob)
-        )
-        surplus = SEALED_CHUNK_BYTES
+    @pytest.mark.parametrize(
+        "surplus", [[1], [SEALED_CHUNK_BYTES], [SEALED_CHUNK_BYTES, 2 * SEALED_CHUNK_BYTES]]
+    )
+    def test_a_store_that_gives_more_than_asked_is_caught(self, surplus: list[int]) -> None:
+        blob = seal(KEY, message(6 * CHUNK_BYTES), CONTEXT)
+        more: list[int] = []
 
+        def reader(start: int, end: int) -> Iterator[bytes]:
+            yield blob[start:end]
+            for length in more:
+                yield blob[end : end + length]
+                end += length
+
+        opened = Opened(KEY, CONTEXT, reader, len(blob))
+        more += surplus
+        stream = opened.stream(0, CHUNK_BYTES)
+
+        assert next(stream) == message(6 * CHUNK_BYTES)[:CHUNK_BYTES]
         with pytest.raises(Tampered, match="length"):
-            opened.read(0, CHUNK_BYTES)
+            next(stream)
 
     def test_a_store_that_gives_no_preamble_is_caught(self) -> None:
         blob = seal(KEY, message(10), CONTEXT)

@@ -1,13 +1,17 @@
 """Which records of a partition are the log, and what their events are."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rights.decisions import EMPTY, CommandReference, Decision, EventBody, Verdict
-from rights.events import DayTicked, RequestCancelled
+from rights.events import DayTicked, PolicyPublished, RequestCancelled
 from rights.policies import Role
-from schemas.codec import UndecodableError, encode
+from schemas import codec
+from schemas.codec import MARKER, PREFIX_BYTES, UndecodableError, encode, fingerprint_of
+from schemas.derivation import schema_of
 from schemas.log import Chain, Entry, UnknownEventError, Void, event_body
 from tests.schemas.test_golden_bytes import AT
 from tests.support.log_writer import eventful_log
@@ -33,9 +37,10 @@ def _entry(chain: Chain, decision: Decision) -> Entry:
     return found
 
 
-def test_a_log_is_read_as_it_was_written() -> None:
+@pytest.mark.parametrize("is_sparing", [False, True])
+def test_a_log_is_read_as_it_was_written(*, is_sparing: bool) -> None:
     log = eventful_log(people=1)
-    chains = {p: Chain() for p in range(log.partitions)}
+    chains = {p: Chain(is_sparing=is_sparing) for p in range(log.partitions)}
 
     read = [chains[r.partition].read(r.key, r.value) for r in log.records]
 
@@ -45,8 +50,11 @@ def test_a_log_is_read_as_it_was_written() -> None:
     assert [e.head for e in read if isinstance(e, Entry)] == [e.head for e in log.entries]
 
 
-def test_a_record_that_does_not_extend_the_head_is_void_and_moves_nothing() -> None:
-    chain = Chain()
+@pytest.mark.parametrize("is_sparing", [False, True])
+def test_a_record_that_does_not_extend_the_head_is_void_and_moves_nothing(
+    *, is_sparing: bool
+) -> None:
+    chain = Chain(is_sparing=is_sparing)
     head = _entry(chain, FIRST).head
 
     # The same record again, as a producer's repeat or a woken zombie would write it.
@@ -67,9 +75,14 @@ def test_the_key_is_part_of_the_chain() -> None:
     assert one.head.hash != other.head.hash
 
 
-@pytest.mark.parametrize("value", [None, b"", b"junk", encode(TICKED)])
-def test_a_record_that_is_no_decision_means_that_the_log_is_damaged(value: bytes | None) -> None:
-    chain = Chain()
+@pytest.mark.parametrize("is_sparing", [False, True])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"junk", encode(TICKED), encode(FIRST)[: PREFIX_BYTES + 9]]
+)
+def test_a_record_that_is_no_decision_means_that_the_log_is_damaged(
+    value: bytes | None, *, is_sparing: bool
+) -> None:
+    chain = Chain(is_sparing=is_sparing)
 
     with pytest.raises(UndecodableError):
         chain.read(None, value)
@@ -106,3 +119,46 @@ def test_an_unknown_event_stops_the_fold_and_not_the_chain(body: EventBody) -> N
 
     after = _entry(chain, replace(FIRST, seq=1, prev_hash=entry.head.hash))
     assert after.events == (TICKED,)
+
+
+def test_a_sparing_reader_finds_damage_behind_the_beginning_when_it_looks() -> None:
+    chain = Chain(is_sparing=True)
+    found = chain.read(KEY, encode(FIRST)[:-1])
+    assert isinstance(found, Entry)
+
+    assert found.place.seq == 0
+    with pytest.raises(UndecodableError):
+        _ = found.decision
+
+
+@pytest.mark.parametrize("is_sparing", [False, True])
+def test_which_events_an_entry_may_hold_is_known_without_reading_it(*, is_sparing: bool) -> None:
+    log = eventful_log(people=1)
+    chains = {p: Chain(is_sparing=is_sparing) for p in range(log.partitions)}
+
+    for record, entry in zip(log.records, log.entries, strict=True):
+        found = chains[record.partition].read(record.key, record.value)
+        assert isinstance(found, Entry)
+        if any(isinstance(event, PolicyPublished) for event in entry.events):
+            assert found.may_hold(PolicyPublished)
+        else:
+            # A policy is pinned into requests too, but under another name.
+            assert not found.may_hold(PolicyPublished)
+
+
+def test_a_sparing_reader_reads_all_of_what_another_release_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = schema_of(Decision)
+    # The last field has a default, and takes one byte.
+    older["fields"] = older["fields"][:-1]
+    (tmp_path / "Decision.avsc").write_text(json.dumps(older))
+    monkeypatch.setattr(codec, "FROZEN", tmp_path)
+    codec._by_prefix.cache_clear()
+    octets = MARKER + fingerprint_of(older) + encode(FIRST)[PREFIX_BYTES:-1]
+
+    found = Chain(is_sparing=True).read(KEY, octets)
+    codec._by_prefix.cache_clear()
+
+    assert isinstance(found, Entry)
+    assert found.decision == FIRST

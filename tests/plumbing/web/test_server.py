@@ -7,16 +7,17 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from plumbing.process import Stop
-from plumbing.web import ServerDiedError, WebServer, serve
+from plumbing.web import Answer, Call, Caller, Op, ServerDiedError, WebServer, application, serve
 from tests.support.waiting import until
 
 
@@ -115,3 +116,42 @@ def test_a_server_that_dies_ends_the_process() -> None:
         serve(Starlette(lifespan=dying), "127.0.0.1", 0, stop)
 
     assert stop.is_set()
+
+
+async def crash(_call: Call) -> Answer:
+    raise RuntimeError("quoting ines@example.org")
+
+
+async def half(_call: Call) -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"half of it"
+        raise RuntimeError("quoting ines@example.org")
+
+    return StreamingResponse(pieces(), headers={"Content-Length": "100"})
+
+
+async def nobody(_request: Request) -> Caller:
+    raise AssertionError("these operations are open to anyone")
+
+
+def operation(path: str, handler: Any) -> Op:
+    return Op(method="GET", path=path, handler=handler, summary="Test", auth=None)
+
+
+def test_after_a_crash_the_connection_serves_whoever_tries_again() -> None:
+    table = [operation("/crash", crash), operation("/ping", lambda _: Answer())]
+
+    with WebServer(application(table, nobody), "127.0.0.1", 0) as server, httpx2.Client() as client:
+        answers = [
+            client.get(f"{server.url}{path}").status_code
+            for path in ("/crash", "/ping", "/crash", "/crash", "/ping")
+        ]
+
+    assert answers == [500, 200, 500, 500, 200]
+
+
+def test_an_answer_that_breaks_off_is_seen_to_be_none(caplog: pytest.LogCaptureFixture) -> None:
+    app = application([operation("/half", half)], nobody)
+
+    with WebServer(app, "127.0.0.1", 0) as server, pytest.raises(httpx2.RemoteProtocolError):
+        httpx2.get(f"{server.url}/half")

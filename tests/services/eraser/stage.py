@@ -134,7 +134,7 @@ class EraserStage:
             desk.close()
         running = self.installation
         producer = FaultyProducer(running.connection.producer())
-        producer.fault = lambda out: self.fault(out)
+        producer.fault = self._failing
         reporter = running.reporter("eraser", self.clock)
         group = running.connection.group("eraser", "eraser-1")
         desk = Desk(group, producer, running.following, self.book, reporter)
@@ -153,6 +153,9 @@ class EraserStage:
             intent_within_s=self.intent_within_s,
         )
         return EraserLoop(eraser)
+
+    def _failing(self, out: Outgoing) -> None:
+        self.fault(out)
 
     def turns(
         self, loop: EraserLoop, holds: Callable[[], object], *, step_s: float = 100.0

@@ -54,8 +54,9 @@ def seal_export(
     archive: bytes = b"PK an archive",
     store: MemoryObjects | None = None,
 ) -> str:
-    """The export is collected and sealed; the archive's key in the store."""
-    collect_export(installation, request_id)
+    """The export is collected, if it was not yet, and sealed; the archive's key in the store."""
+    if installation.request(subject_ref, request_id).phase != "SEAL":
+        collect_export(installation, request_id)
     (order,) = until(lambda: installation.owed(request_id, SealBundle), 30)
     vault = installation.keyring.client("bundler")
     opened = vault.open(order_id=order.order_id, at=(0, 0))
