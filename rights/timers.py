@@ -1,5 +1,6 @@
-"""Times at which a state wants to be woken: a name, a due time, and no rule."""
+"""Times at which a state wants to be woken, and legal clocks: names and due times, and no rule."""
 
+import calendar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -33,3 +34,10 @@ class Timer:
 def is_due(timer: Timer, *, now: datetime, observed_at: datetime) -> bool:
     """Two clocks must agree that the time has come: late is fine, early never."""
     return min(now, observed_at) >= timer.due_at
+
+
+def one_month_after(at: datetime) -> datetime:
+    """The corresponding day of the next month, or its last day. GDPR Art. 12(3); Reg. 1182/71."""
+    year, month = divmod(at.year * 12 + at.month, 12)
+    last_day = calendar.monthrange(year, month + 1)[1]
+    return at.replace(year=year, month=month + 1, day=min(at.day, last_day))

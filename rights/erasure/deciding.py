@@ -4,14 +4,13 @@ from datetime import datetime
 
 from rights import commands as cmd
 from rights import events as ev
-from rights.deadlines import one_month_after
 from rights.decisions import Accepted, Answer, Ignored, Rejected
 from rights.erasure.owing import timers
 from rights.erasure.state import Erasure
 from rights.lifecycle import State
 from rights.policies import Policy, Role
 from rights.references import erasure_reference
-from rights.timers import TimerName, is_due
+from rights.timers import TimerName, is_due, one_month_after
 
 MUST_GIVE_REASON = frozenset({Role.COACH, Role.ADMIN, Role.PRIVACY_OFFICER, Role.SERVICE})
 MAY_CONFIRM = frozenset({Role.ADMIN, Role.PRIVACY_OFFICER, Role.SYSTEM_ADMIN})

@@ -5,7 +5,6 @@ from datetime import datetime
 from rights import commands as cmd
 from rights import events as ev
 from rights import reports as rp
-from rights.deadlines import one_month_after
 from rights.decisions import Accepted, Answer, Ignored, Rejected
 from rights.export.owing import pending_orders, timers
 from rights.export.state import Export
@@ -13,7 +12,7 @@ from rights.lifecycle import Outcome, State
 from rights.orders import answers_one_of
 from rights.policies import Policy, Role, StaleRun
 from rights.references import export_reference
-from rights.timers import EXTENT_USABLE, TimerName, is_due
+from rights.timers import EXTENT_USABLE, TimerName, is_due, one_month_after
 
 MUST_GIVE_REASON = frozenset({Role.COACH, Role.ADMIN, Role.PRIVACY_OFFICER, Role.SERVICE})
 MAY_APPROVE = frozenset({Role.ADMIN, Role.PRIVACY_OFFICER})

@@ -32,17 +32,19 @@ def _tests() -> Iterator[tuple[Source, ast.FunctionDef | ast.AsyncFunctionDef]]:
                 yield source, function
 
 
-def _asserts(function: ast.AST) -> bool:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assert):
-            return True
-        if isinstance(node, ast.Call) and CHECKING.fullmatch(called(node).lstrip("_")):
-            return True
-    return False
+def _asserts(function: ast.AST, source: Source, depth: int = 2) -> bool:
+    """Whether it asserts, or calls what does; helpers of the same file are looked into."""
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    if any(isinstance(node, ast.Assert) for node in ast.walk(function)):
+        return True
+    if any(CHECKING.fullmatch(called(call).lstrip("_")) for call in calls):
+        return True
+    helpers = [f for f in source.functions() if f.name in {called(call) for call in calls}]
+    return depth > 0 and any(_asserts(helper, source, depth - 1) for helper in helpers)
 
 
 def test_every_test_asserts_something() -> None:
-    silent = {test.name: source.name for source, test in _tests() if not _asserts(test)}
+    silent = {test.name: source.name for source, test in _tests() if not _asserts(test, source)}
 
     assert {name: at for name, at in silent.items() if name not in NOTHING_RAISED} == {}
 
@@ -76,7 +78,9 @@ def _is_sleep(call: ast.Call) -> bool:
 
 def test_no_test_is_told_another_time() -> None:
     frozen = [
-        s for s in sources("tests") if any("freeze" in n or "time_machine" in n for n in s.imports())
+        s
+        for s in sources("tests")
+        if any("freeze" in n or "time_machine" in n for n in s.imports())
     ]
 
     assert frozen == []

@@ -4,7 +4,7 @@ import ast
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ ROOMS: Final = (
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """One module: where it is, what it says, and what that means."""
 
@@ -45,20 +45,24 @@ class Source:
     def room(self) -> str:
         return self.name.partition("/")[0]
 
+    @cached_property
+    def _nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.tree))
+
     def functions(self) -> Iterator[_Function]:
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, _Function):
                 yield node
 
     def calls(self, *names: str) -> Iterator[ast.Call]:
         """Calls of functions or methods by these names."""
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, ast.Call) and called(node) in names:
                 yield node
 
     def imports(self) -> Iterator[str]:
         """The full name of every module that is imported anywhere in it."""
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:

@@ -144,7 +144,7 @@ def up(tmp_path: Path) -> subprocess.Popen[str]:
     launched = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(UP)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},  # noqa: TID251
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         text=True,
     )

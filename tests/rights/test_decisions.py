@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rights.deadlines import one_month_after
 from rights.decisions import EMPTY, CommandReference, Decision, Verdict, extend, leaf_hash
 from rights.reports import bucket
+from rights.timers import one_month_after
 
 AT = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 FIRST = Decision(

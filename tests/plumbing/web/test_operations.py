@@ -24,7 +24,7 @@ from plumbing.web import (
     application,
     bearer,
 )
-from tests.plumbing.web.conftest import DemoIssuer
+from tests.plumbing.web.issuing import DemoIssuer
 
 CANARY = "ada.canary@example.org"
 

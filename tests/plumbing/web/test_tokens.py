@@ -16,7 +16,7 @@ from joserfc.jwk import OKPKey, RSAKey
 
 from plumbing.clock import ManualClock
 from plumbing.web import Caller, Issuer, IssuerUnavailable, TokenRefused, TokenVerifier
-from tests.plumbing.web.conftest import NOW, DemoIssuer, SigningKey, new_key
+from tests.plumbing.web.issuing import NOW, DemoIssuer, SigningKey, new_key
 
 
 def refusal(verifier: TokenVerifier, token: str) -> str:

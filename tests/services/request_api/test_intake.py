@@ -17,7 +17,6 @@ from plumbing.kafka import BrokerError, Outgoing
 from plumbing.process import Stop
 from plumbing.vault import VaultRefused, VaultUnavailable
 from rights.events import ErasureSubmitted, ExportSubmitted
-from rights.policies import PROFILES
 from schemas import topics
 from schemas.codec import decode_as, encode
 from schemas.wire import DeadLetter, IntakeOutcome, IntakeRequest
@@ -377,9 +376,3 @@ def test_an_installation_without_product_services_takes_nothing_in(world: World)
 
     assert intake.services == {}
     assert not thread.is_alive()
-
-
-def test_a_profile_that_services_may_not_file_under_refuses_them(world: World) -> None:
-    """Which is the profile's to say: the shipped ones differ."""
-    assert "SERVICE" in PROFILES["org-jobs"].erasure_roles
-    assert "SERVICE" not in PROFILES["member-portal"].erasure_roles

@@ -10,7 +10,7 @@ import pytest
 
 from plumbing.directory import Person
 from plumbing.vault import VaultUnavailable
-from tests.plumbing.web.conftest import new_key
+from tests.plumbing.web.issuing import new_key
 from tests.services.request_api.installation import ACME
 from tests.services.request_api.world import BASE, NORTH, REQUESTS, World
 

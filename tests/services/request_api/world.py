@@ -38,7 +38,7 @@ from services.request_api.building import build
 from services.request_api.config import RequestApiConfig
 from services.request_api.filing import Filing
 from services.request_api.intake import Intake
-from tests.plumbing.web.conftest import DemoIssuer
+from tests.plumbing.web.issuing import DemoIssuer
 from tests.services.request_api.installation import ACME, POLICY, FaultyProducer, Installation
 from tests.services.request_api.workers import plan_erasure, seal_export
 from tests.support.asking import LOG_ID, PARTITIONS, SOURCES
