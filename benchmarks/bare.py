@@ -46,12 +46,12 @@ def exactly_once(plot: Plot) -> None:
             continue
         producer.begin_transaction()
         for message in messages:
-            value = message.value()[::-1]
+            value = (message.value() or b"")[::-1]
             producer.produce(LIMIT, value, message.key(), plot.partition)
         # Asked for the offsets first, the coordinator is still busy with the last transaction, and
         # librdkafka comes back after 100 ms: three times slower.
         producer.flush()
-        place = TopicPartition(COMMANDS_INTAKE, plot.partition, messages[-1].offset() + 1)
+        place = TopicPartition(COMMANDS_INTAKE, plot.partition, (messages[-1].offset() or 0) + 1)
         producer.send_offsets_to_transaction([place], consumer.consumer_group_metadata())
         producer.commit_transaction()
         left -= len(messages)
@@ -71,11 +71,11 @@ def decode_all(plot: Plot) -> float:
     # A control record is the last one: transactions end with theirs.
     while offset < end - 2:
         for message in consumer.consume(2_000, 0.05):
-            decision = _read(schemas["Decision"], message.value())
+            decision = _read(schemas["Decision"], message.value() or b"")
             for event in decision["events"]:
                 _read(schemas[event["type"]], event["body"])
             decoded += 1
-            offset = message.offset()
+            offset = message.offset() or 0
     took_s = time.monotonic() - begun_s
     consumer.close()
     return decoded / took_s

@@ -1,9 +1,7 @@
 """The decider's real partition loop, in a process of its own."""
 
-import cProfile
 import os
 import threading
-from dataclasses import dataclass
 
 from benchmarks.ground import BATCH, LOG_ID, SOURCES, Plot
 from logbook.following import Follower, Following
@@ -42,20 +40,14 @@ def surroundings(plot: Plot) -> Surroundings:
     )
 
 
-def run(plot: Plot, profile: str | None = None) -> None:
+def run(plot: Plot) -> None:
     """Decide until asked to stop by SIGTERM."""
     telemetry.configure("decider")
     stop = Stop()
     stop.install()
     around = surroundings(plot)
     partition = PartitionRun(plot.partition, around, {})
-    prof = cProfile.Profile()
-    def work():
-        if profile: prof.enable()
-        partition.run()
-        if profile:
-            prof.disable(); prof.dump_stats(profile)
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=partition.run)
     thread.start()
     stop.wait()
     partition.stop()
