@@ -114,16 +114,20 @@ class Follower:
         return {p: end for (_, p), end in self._reader.end_offsets(tps).items()}
 
     def read_to_end(self, apply: Callable[[Entry], object], *, patience_s: float = 60.0) -> None:
-        """Apply everything that is readable now.
+        """Apply everything that is readable now, however long that takes.
 
         Raises:
-            TimeoutError: the log could not be read to its end in time.
+            TimeoutError: nothing could be read for `patience_s`, and the end is not reached.
         """
         ends = self.ends()
         give_up_at = time.monotonic() + patience_s
+        reached: list[int] = []
         while not self.is_caught_up(ends):
             for entry in self.poll(0.05):
                 apply(entry)
+            positions = [self.next_offset(p) for p in ends]
+            if positions != reached:
+                reached, give_up_at = positions, time.monotonic() + patience_s
             if time.monotonic() > give_up_at:
                 raise TimeoutError("the log could not be read to its end")
 

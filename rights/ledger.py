@@ -245,15 +245,16 @@ def _publish(policy: Policy, book: PolicyBook, incoming: Incoming, *, now: datet
 
 
 def _suspected(ledger: Ledger, incoming: Incoming, now: datetime) -> tuple[ev.Event, ...]:
-    """A clock is suspect after too long a silence, or when boot clock and log-append time part."""
+    """A clock is suspect after too long a silence, or when it and the broker's or boot clock part."""
     if ledger.is_clock_suspect or ledger.decided_at is None:
         return ()
     gap = now - ledger.decided_at
-    drift = timedelta()
+    # Late is normal, a command may have waited; earlier than the broker's clock we cannot be.
+    drift = max(incoming.observed_at - now, timedelta())
     body = incoming.envelope.body
     if isinstance(body, cmd.DayTick) and ledger.last_tick and ledger.last_tick[0] == body.boot_id:
         booted = timedelta(milliseconds=body.boot_clock_ms - ledger.last_tick[1])
-        drift = abs(incoming.observed_at - ledger.last_tick[2] - booted)
+        drift = max(drift, abs(incoming.observed_at - ledger.last_tick[2] - booted))
     if gap <= GAP_MAX and drift <= DRIFT_MAX:
         return ()
     return (ev.ClockSuspected(gap_ms=_milliseconds(gap), drift_ms=_milliseconds(drift)),)

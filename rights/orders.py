@@ -169,5 +169,6 @@ def answers_one_of(owed: Iterable[Order], report: Report) -> bool:
         return False
     # The bundler names the source whose fragments are gone; its order is about none.
     if isinstance(report, ReportExtentsGone):
-        return isinstance(order, SealBundle)
+        sealed = order.extents if isinstance(order, SealBundle) else ()
+        return report.source in {extent.source for extent in sealed}
     return getattr(order, "source", None) == getattr(report, "source", None)

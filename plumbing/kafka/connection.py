@@ -61,6 +61,9 @@ _GROUP: Settings = {
     "partition.assignment.strategy": "range",
     "session.timeout.ms": 10_000,
     "heartbeat.interval.ms": 1_000,
+    # A worker polls again when its order is done, and sealing a large archive may take long; that it
+    # lives is what the heartbeat says.
+    "max.poll.interval.ms": 6 * 3_600_000,
 }
 
 

@@ -10,13 +10,17 @@ from services.collectors.config import CollectorsConfig
 from services.collectors.process import run
 
 
-def main() -> int:
+async def main() -> None:
     telemetry.configure("collectors")
     settings = config.load(CollectorsConfig)
     stop = Stop()
     stop.install()
-    return asyncio.run(run(settings, os.environ, stop))
+    code = await run(settings, os.environ, stop)
+    sys.stderr.flush()
+    # All of ours is closed by now. Faust and aiokafka leave tasks and a thread behind that do not
+    # end while their broker is away, and a tidy exit would wait for them.
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    asyncio.run(main())

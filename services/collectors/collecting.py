@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
@@ -45,6 +46,7 @@ FOLLOWER_PATIENCE_S: Final = 2.0
 FIRST_PAUSE_S: Final = 0.5
 PAUSE_MAX_S: Final = 15.0
 SIGN_OF_LIFE_S: Final = 1.0
+STOPPING_S: Final = 5.0
 # Orders that run, wait for their turn, or wait for a source.
 RECORDS_HELD_MAX: Final = 1000
 KEYRING_UNAVAILABLE: Final = "KEYRING_UNAVAILABLE"
@@ -111,10 +113,17 @@ class Collector:
         task.add_done_callback(self._finished)
 
     async def stop(self) -> None:
-        """End what is running at its next fragment; what is not settled will come again."""
+        """End what is running at its next fragment; what is not settled will come again.
+
+        Whoever waits for a broker that is away is not waited for.
+        """
         self._stopping.set()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOPPING_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -213,7 +222,9 @@ class Collector:
                     await self._show_progress(work, fragment.percent)
                 places = await flight.landed()
         finally:
-            await self._in_thread(made.close)
+            # Where the thread is still at it, it will find out at its next fragment.
+            with suppress(ValueError):
+                await self._in_thread(made.close)
         assert run.collected_at is not None, "a run that ended has begun"
         return Extent(
             run_id=run.run_id,

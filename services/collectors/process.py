@@ -26,6 +26,7 @@ from sources.postgres import PostgresSource
 from sources.registry import declarations, load
 
 LOOK_S: Final = 0.5
+STOPPING_S: Final = 5.0
 log = telemetry.get("collectors")
 
 
@@ -42,7 +43,7 @@ async def run(config: CollectorsConfig, environment: Mapping[str, str], stop: St
         app = application(config)
         # A thread for each run, and some for short questions in between.
         threads = ThreadPoolExecutor(config.orders_max + 4, thread_name_prefix="collector")
-        ending.callback(threads.shutdown)
+        ending.callback(threads.shutdown, wait=False, cancel_futures=True)
         around = Surroundings(
             sources=hosted_sources(config.sources, config.declaration_paths, environment),
             vault=ending.enter_context(HttpVault(config.keyring_url, config.keyring_token)),
@@ -71,7 +72,12 @@ async def live(app: Application, collector: Collector, following: Following, sto
             code = 1
             break
     await collector.stop()
-    await app.stop()
+    try:
+        await asyncio.wait_for(app.stop(), STOPPING_S)
+    except TimeoutError:
+        # Faust wants to tell the broker first. Nothing is lost if it cannot: what was not
+        # acknowledged comes again.
+        log.warning("broker_not_told")
     return code
 
 

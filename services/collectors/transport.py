@@ -7,11 +7,16 @@ must not see an order of an aborted transaction, and a retried fragment must not
 A test against the real broker pins the first.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import faust
 from faust.transport.drivers import aiokafka as driver
+
+# While a broker is away aiokafka says so some sixty times a second; our reader of the log, which
+# is in every process too, says it once.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 class _CommittedThread(driver.AIOKafkaConsumerThread):

@@ -132,6 +132,8 @@ class Deciding:
             envelope=envelope,
         )
         try:
+            # Time never runs backwards in the log, so it must not in what the log was decided on.
+            now = max(now, self.ledger.decided_at or now)
             draft = consider(self.ledger, self.book, incoming, now=now)
         except Exception as failure:
             self.faults[position] = self.faults.get(position, 0) + 1

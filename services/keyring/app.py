@@ -105,7 +105,9 @@ class _Handlers:
         def work() -> wire.UnsealAnswer:
             try:
                 value = json.loads(pyrage.decrypt(sealed, [self._parts.identity]))
-            except (pyrage.DecryptError, ValueError):
+                # What cannot be written down again cannot be answered with either.
+                json.dumps(value, ensure_ascii=False).encode()
+            except (pyrage.DecryptError, ValueError, RecursionError):
                 raise VaultRefused("UNREADABLE") from None
             if not isinstance(value, dict):
                 raise VaultRefused("UNREADABLE")

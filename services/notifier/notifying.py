@@ -32,6 +32,8 @@ class _Waiting:
     task: Task
     again_at_s: float
     pause_s: float
+    # What became of the letter, where only the report of it did not get through.
+    report: Report | None = None
 
 
 @dataclass(kw_only=True)
@@ -75,13 +77,15 @@ class Notifier:
         order = task.order
         assert isinstance(order, SendNotice), "only notices are on our topic"
         fp("notifier.order_read")
+        known = self._waiting.get(order.order_id)
+        report = known.report if known else None
         try:
-            report = self._send(order, task)
+            # A letter that is out is not sent again because nobody could be told of it.
+            report = report or self._send(order, task)
             self.reporter.send(self.producer, order, report)
         except (MailUnavailable, VaultUnavailable, VaultRefused, BrokerError) as failure:
-            known = self._waiting.get(order.order_id)
             pause_s = min(known.pause_s * 2, LONGEST_PAUSE_S) if known else FIRST_PAUSE_S
-            self._waiting[order.order_id] = _Waiting(task, at_s + pause_s, pause_s)
+            self._waiting[order.order_id] = _Waiting(task, at_s + pause_s, pause_s, report)
             log.warning("letter_waits", order_id=order.order_id, code=failure.code)
             return
         self._waiting.pop(order.order_id, None)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from starlette.responses import Response, StreamingResponse
 
 from logbook.following import Following
-from logbook.sealing import ARCHIVE_KEY, archive_context
+from logbook.sealing import ARCHIVE_KEY, Lease, archive_context
 from plumbing.clock import Clock
 from plumbing.objects import ObjectStore, StoreRefused, StoreUnavailable
 from plumbing.vault import Opened, Vault, VaultRefused
@@ -29,6 +29,10 @@ _GONE: Final = frozenset({"ORDER_NOT_PENDING", "KEY_DESTROYED", "NOT_FOUND"})
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 
 
+class GrantEndedError(Exception):
+    """The grant ran out while its archive was being read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloads:
     vault: Vault
@@ -39,14 +43,17 @@ class Downloads:
 
     def fetch(self, call: Call) -> Response:
         grant = self._grant(str(call.path["token"]))
+        lease = Lease(
+            lambda: self.vault.open(grant_id=grant.grant_id, at=(grant.partition, grant.seq))
+        )
         try:
-            opened = self.vault.open(grant_id=grant.grant_id, at=(grant.partition, grant.seq))
+            opened = lease.get()
         except VaultRefused as refused:
             if refused.code in _GONE:
                 raise gone() from refused
             raise
         contents = self._contents(opened)
-        body = self._plain(grant, contents, opened)
+        body = self._plain(grant, contents, lease)
         digest = bytes.fromhex(contents["sha256"])
         return StreamingResponse(body, headers=_headers(contents, digest))
 
@@ -56,7 +63,7 @@ class Downloads:
             grant = self.book.grant(digest) if _TOKEN.fullmatch(token) else None
         if grant is None:
             raise Problem(404, "NOT_FOUND", "Download link not found")
-        if False:
+        if self.clock.now() >= grant.until:
             raise gone()
         return grant
 
@@ -66,10 +73,10 @@ class Downloads:
         return contents
 
     def _plain(
-        self, grant: GrantedDownload, contents: Mapping[str, Any], opened: Opened
+        self, grant: GrantedDownload, contents: Mapping[str, Any], lease: Lease
     ) -> Iterator[bytes]:
         """The archive's bytes; the first piece is opened here, so that a failure is no archive."""
-        key = opened.keys[ARCHIVE_KEY]
+        key = lease.get().keys[ARCHIVE_KEY]
         object_key = str(contents["object_key"])
         context = archive_context(
             tenant_ref=grant.tenant_ref,
@@ -87,6 +94,11 @@ class Downloads:
         def stream() -> Iterator[bytes]:
             yield first
             for piece in sealed:
+                # Neither a slow reader nor a long file outlives the grant, or a key's destruction:
+                # the connection then breaks off, and the length says that something is missing.
+                if self.clock.now() >= grant.until:
+                    raise GrantEndedError
+                lease.get()
                 yield decryptor.update(piece)
             yield decryptor.finish()
 

@@ -49,7 +49,6 @@ class Handlers:
         attested: tuple[AttestedFact, ...] = ()
         if body.type == "export":
             command = cmd.SubmitExport(
-                sections=tuple(body.sections),
                 handles_vault_id=kept.vault_ids["handles"],
                 comms_vault_id=kept.vault_ids["comms"],
                 reason_vault_id=kept.vault_ids.get("reason"),

@@ -11,8 +11,6 @@ REASON_MAX: Final = 2000
 # No system has control characters in its ids and addresses, and some fail at them.
 StableId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
-# Section names go into the log, so nothing else may: no address and no name has this shape.
-SectionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
 class PersonNamed(Wire):
@@ -26,7 +24,6 @@ class FileRequest(Wire):
     type: Literal["export", "erasure"]
     subject: PersonNamed | None = None
     reason: str | None = Field(default=None, min_length=1, max_length=REASON_MAX)
-    sections: list[SectionName] = Field(default_factory=list, max_length=100)
     language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
 
 

@@ -54,6 +54,8 @@ class Reading:
         own = None if is_overseer else self.own_ref(caller)
         view = self.again(caller, reference)
         if not is_overseer and view.subject_ref != own:
+            # As for what does not exist: also while the views are behind.
+            self._await_views()
             raise not_found()
         return view
 

@@ -272,6 +272,19 @@ def test_boot_clock_and_append_time_that_part_make_the_clock_suspect() -> None:
     assert desk.ledger.is_clock_suspect
 
 
+def test_a_clock_behind_the_brokers_is_suspect_and_one_that_is_late_is_not() -> None:
+    late = Desk()
+    late.put(tick(late), TICKER, channel=CLOCK, subject_ref=None)
+    late.now += timedelta(hours=1)
+    late.put(EXPORT, observed_at=NOW)
+    assert not late.ledger.is_clock_suspect
+
+    slow = Desk()
+    slow.put(tick(slow), TICKER, channel=CLOCK, subject_ref=None)
+    slow.put(ERASURE, observed_at=NOW + timedelta(days=31))
+    assert slow.ledger.is_clock_suspect
+
+
 def test_a_reboot_is_no_drift() -> None:
     desk = Desk()
     desk.put(tick(desk), TICKER, channel=CLOCK, subject_ref=None)

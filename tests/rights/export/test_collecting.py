@@ -155,6 +155,13 @@ def test_fragments_that_are_gone_are_collected_again_as_a_new_run() -> None:
     assert collected(again, "journal").order(SealBundle).order_id != seal["order_id"]
 
 
+def test_fragments_of_a_source_that_is_in_no_extent_are_not_missed() -> None:
+    talk = collected(filed())
+    seal = ids(talk, SealBundle, None)
+
+    talk.reported(ReportExtentsGone(source="nowhere", **seal)).then_ignored()
+
+
 def test_fragments_near_their_end_are_collected_again() -> None:
     talk = collected(filed(), "journal")
 

@@ -14,7 +14,7 @@ from rights.commands import CancelRequest
 from rights.orders import PlanSections
 from rights.reports import ReportSourceUnavailable, ReportStepStarted
 from schemas.codec import decode, decode_as
-from schemas.topics import reports
+from schemas.topics import erase_orders, reports
 from schemas.wire import CommandMessage
 from services.eraser.loop import FIRST_PAUSE_S, EraserLoop
 from sources.contract import DeclarationError, SourceRefused, SourceUnavailable
@@ -146,7 +146,9 @@ def test_a_declaration_that_no_longer_fits_is_waited_for(
     assert waits(stage) == [("journal", "COLUMN_MISSING")]
 
 
-def test_waiting_gets_longer(stage: EraserStage, ines: Person, journal: ErasableSource) -> None:
+def test_waiting_gets_longer_and_is_not_shortened_by_the_order_coming_again(
+    stage: EraserStage, ines: Person, journal: ErasableSource
+) -> None:
     tried: list[float] = []
 
     def down(_verb: str) -> None:
@@ -157,9 +159,13 @@ def test_waiting_gets_longer(stage: EraserStage, ines: Person, journal: Erasable
     loop = stage.hire()
     stage.installation.file_erasure(ines, by=ADMIN)
     stage.turns(loop, lambda: tried, step_s=0.0)
+    topic = erase_orders("journal")
+    (sent,) = stage.installation.records(topic)
     for tenth in range(40):
         stage.at_s = tenth / 10
-        loop.turn(0.0, at_s=stage.at_s)
+        again = Outgoing(topic=topic, key=sent.key, value=sent.value or b"")
+        stage.installation.producer.send_and_wait([again], 5)
+        loop.turn(0.05, at_s=stage.at_s)
 
     assert tried == [0.0, FIRST_PAUSE_S, 3 * FIRST_PAUSE_S, 7 * FIRST_PAUSE_S]
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from devstack.products import loading
 from plumbing import failpoints
+from plumbing.config import ConfigError, Secret
 from plumbing.directory import Person
 from plumbing.failpoints import FailpointError
 from rights import events as ev
+from services.eraser.__main__ import hosted_sources
+from services.eraser.config import EraserConfig
 from services.eraser.loop import EraserLoop
 from sources.postgres import PostgresSource
 from sources.registry import load
@@ -204,3 +208,23 @@ def test_a_treatment_of_many_batches_goes_on_where_it_was_cut_off(
         if isinstance(event, ev.SectionsTreated) and event.source == "journal"
     )
     assert {r.section: r.deleted_bucket for r in journal.results}["journal_entries"] == 8192
+
+
+def test_an_eraser_of_a_source_that_nobody_declared_does_not_start(products: Products) -> None:
+    settings = EraserConfig(
+        kafka="",
+        log_id="",
+        partitions=3,
+        sources=("journal", "loyalty"),
+        declarations=loading.DECLARATIONS[0].parent,
+        tenants=loading.DECLARATIONS[0],
+        keyring_url="",
+        keyring_token=Secret(""),
+    )
+    environment = loading.environment(products.dsns.__getitem__)
+
+    with pytest.raises(ConfigError, match="no declaration of: loyalty"):
+        hosted_sources(settings, environment)
+    # Of the other sources' databases it need know nothing.
+    del environment["BILLING_DSN"]
+    assert list(hosted_sources(replace(settings, sources=("journal",)), environment)) == ["journal"]

@@ -10,6 +10,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 
+from plumbing.clock import ManualClock
 from plumbing.directory import Person
 from plumbing.objects import StoreUnavailable
 from plumbing.vault import VaultRefused, VaultUnavailable
@@ -103,6 +104,19 @@ def test_a_link_ends_with_its_time_and_stays_ended(world: World, ines: Person) -
         assert (answer.status_code, answer.json()["code"]) == (410, "GONE_GDPR_EXPORT")
         assert answer.json()["message"].startswith("This download link has expired.")
     assert world.client.get(another).status_code == 200
+
+
+def test_a_link_ends_by_our_own_clock_also_where_the_keyring_would_still_open(
+    world: World, ines: Person
+) -> None:
+    link = granted(world, ines, world.ready_export(ines, b"archive"))
+    world.standing._clock = ManualClock(world.clock.now())
+    world.clock.advance(timedelta(hours=1))
+
+    answer = world.client.get(link)
+    world.standing._clock = world.clock
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "GONE_GDPR_EXPORT")
 
 
 def test_an_archive_ends_with_its_own_time_for_everybody(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from plumbing.directory import Person
+from schemas.log import Entry
 from services.request_api.answers import AnswerBook
 from tests.services.request_api.installation import ACME, POLICY
 from tests.services.request_api.workers import plan_erasure
@@ -58,7 +60,7 @@ def test_a_second_erasure_is_rejected_while_one_is_open(world: World, ines: Pers
 
 
 def test_the_same_key_and_body_get_the_first_answer(world: World, ines: Person) -> None:
-    body = {"type": "export", "sections": ["journal_entries"]}
+    body = {"type": "export", "language": "fr"}
 
     answers = [world.post(ines, REQUESTS, body, key="my-key") for _ in range(3)]
 
@@ -103,7 +105,6 @@ def test_a_refusal_is_the_first_answer_too(world: World, ines: Person) -> None:
     [
         {"type": "erasure"},
         {"type": "export", "reason": "moving"},
-        {"type": "export", "sections": ["journal_entries"]},
         {"type": "export", "language": "fr"},
     ],
 )
@@ -213,6 +214,19 @@ def test_a_book_forgets_its_oldest_answers_and_its_expired_grants(world: World) 
     assert remembered == [False, False, False, True, True]
     assert small.has_forgotten
     assert not world.book.has_forgotten
+
+
+def test_the_first_answer_to_a_command_stands_in_the_book(world: World) -> None:
+    """A key misused for two people may be answered in two partitions."""
+    book, first = AnswerBook(), world.entries[-1]
+    other = replace(first.decision, partition=first.decision.partition + 1, code="FORBIDDEN")
+
+    book.apply(first)
+    book.apply(Entry(other, (), first.head))
+
+    answer = book.answer(first.decision.command.id)
+    assert answer is not None
+    assert (answer.partition, answer.code) == (first.decision.partition, first.decision.code)
 
 
 def test_a_workspace_without_a_policy_cannot_be_served_yet(world: World) -> None:

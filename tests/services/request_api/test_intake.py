@@ -219,7 +219,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_those_behind_it_go_on(
     world: World, emitter: Emitter, ines: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = len(world.records(topics.dead_letters("request_api")))
-    poison = [b"", b"not a message canary-77", encode(world.entries[0].decision)]
+    poison = [b"", b"not a message, marker-77", encode(world.entries[0].decision)]
     partition = 1
     world.producer.send_and_wait(
         [Outgoing(topic=TOPIC, key=None, value=v, partition=partition) for v in poison], 5
@@ -235,7 +235,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_those_behind_it_go_on(
     assert len(told) == 3
     assert {(letter.topic, letter.partition) for letter in told} == {(TOPIC, partition)}
     said = capsys.readouterr().err.encode() + b"".join(letter.value or b"" for letter in letters)
-    assert b"canary" not in said
+    assert b"marker-77" not in said
 
 
 def waits_and_then_files(
