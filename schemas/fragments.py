@@ -27,8 +27,7 @@ class FragmentHeader:
     """What a fragment holds.
 
     rows: JSON lines of `section`, one row a line. file: a piece of file number `file` of `section`,
-    `is_last` on its last piece. end: no payload; `records` and `files` count per section, and
-    `truncated` names sections in which values were cut.
+    `is_last` on its last piece. end: no payload; `records`, `files` and `titles` are per section.
     """
 
     kind: str

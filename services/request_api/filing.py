@@ -50,6 +50,8 @@ class Wish:
     idempotency_key: str
     body: Mapping[str, Any]
     valid_for: timedelta | None = VALID_FOR
+    # Which partition must decide it, where it is about none's key.
+    partition: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +159,7 @@ class Filing:
         key = (subject_ref or tenant).encode()
         fp("api.producing")
         try:
-            self.producer.send_and_wait(
-                [Outgoing(topic=COMMANDS_INTAKE, key=key, value=encode(message))], PRODUCE_S
-            )
+            self.producer.send_and_wait([_outgoing(key, message, wish.partition)], PRODUCE_S)
         except BrokerError as failure:
             # It may be there all the same; only the log can tell, and a retry asks it.
             raise outcome_unknown() from failure
@@ -212,3 +212,7 @@ class Filing:
         if answer.verdict == Verdict.REJECTED:
             raise refusal(answer.code)
         return answer
+
+
+def _outgoing(key: bytes, message: CommandMessage, partition: int | None) -> Outgoing:
+    return Outgoing(topic=COMMANDS_INTAKE, key=key, value=encode(message), partition=partition)

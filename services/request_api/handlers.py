@@ -185,6 +185,24 @@ class Handlers:
         answer = self.filing.file(wish, cmd.PublishPolicy(policy=self._policy(body)), actor, None)
         return Answer(body=md.FiledAnswer(data=_told("", answer)))
 
+    def confirm_clock(self, call: Call) -> Answer:
+        """Suspicion is a matter of each partition, so each of them is told."""
+        caller = call.known_caller
+        actor = Actor(
+            role=_capacity(caller), ref=self.filing.actor_ref(tenant_of(caller), caller.subject)
+        )
+        key = call.request.headers["idempotency-key"]
+        for partition in sorted(self.filing.following.seqs()):
+            wish = Wish(
+                tenant=tenant_of(caller),
+                asker=caller.subject,
+                idempotency_key=f"{key} {partition}",
+                body={"path": call.request.url.path},
+                partition=partition,
+            )
+            answer = self.filing.file(wish, cmd.ConfirmClock(), actor, None)
+        return Answer(body=md.FiledAnswer(data=_told("", answer)))
+
     def _policy(self, body: md.PublishPolicy) -> Policy:
         shipped = PROFILES[body.profile]
         sources = self.sources if body.sources is None else tuple(sorted(set(body.sources)))

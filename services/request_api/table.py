@@ -15,6 +15,7 @@ from services.request_api.progress import Progress
 BASE: Final = "/api/v1/privacy"
 ANYONE: Final = Auth()
 DECIDERS: Final = Auth(roles=frozenset({"admin", "privacy_officer", "system_admin"}))
+OPERATORS: Final = Auth(roles=frozenset({"system_admin"}))
 IDEMPOTENT: Final = HeaderField(
     name="Idempotency-Key",
     description="The same key with the same body gets the first answer again.",
@@ -199,6 +200,17 @@ def _others(handlers: Handlers, downloads: Downloads) -> tuple[Op, ...]:
             response=md.FiledAnswer,
             headers=(IDEMPOTENT,),
             errors=((403, "FORBIDDEN"), (422, "SOURCE_UNKNOWN"), (503, "OUTCOME_UNKNOWN")),
+        ),
+        Op(
+            method="POST",
+            path=f"{BASE}/clock/confirm",
+            handler=handlers.confirm_clock,
+            summary="Confirm the clock, so that destructive timers go on",
+            auth=OPERATORS,
+            status=202,
+            response=md.FiledAnswer,
+            headers=(IDEMPOTENT,),
+            errors=((403, "FORBIDDEN"), (503, "OUTCOME_UNKNOWN")),
         ),
         Op(
             method="GET",

@@ -318,3 +318,17 @@ def _unresolved(part: Any, document: dict[str, Any]) -> list[str]:
             target = target.get(step, {})
         found += [] if target else [part["$ref"]]
     return found
+
+
+def test_a_system_administrator_confirms_the_clock_of_every_partition(
+    world: World, dana: Person
+) -> None:
+    operator = world.person("system_admin")
+
+    assert world.post(dana, f"{BASE}/clock/confirm", None).status_code == 403
+    answer = world.post(operator, f"{BASE}/clock/confirm", None)
+
+    assert answer.status_code == 202
+    confirmed = [e.decision for e in world.entries if e.decision.command.type == "ConfirmClock"]
+    assert {decision.partition for decision in confirmed} == set(world.following.seqs())
+    assert {decision.code for decision in confirmed} == {""}
