@@ -118,5 +118,7 @@ def test_the_connection_is_as_it_was(postgres_dsn: str) -> None:
         assert connection.autocommit is False
         assert connection.execute(b"SHOW search_path").fetchone() == ('"$user", public',)
         assert connection.execute(b"SHOW lock_timeout").fetchone() == ("0",)
-        locks = sql.SQL("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        locks = sql.SQL(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
         assert connection.execute(locks).fetchone() == (0,)

@@ -296,24 +296,24 @@ def test_a_command_that_took_too_long_to_arrive_is_not_acted_on(world: World, in
 
 
 def test_nothing_that_was_said_of_a_person_lies_on_a_topic(world: World, dana: Person) -> None:
-    canary = world.person(user_id="u-canary-42")
+    canary = world.person(user_id="u-whispered-42")
     subject = {"email": canary.email}
-    data = world.filed(dana, "erasure", subject=subject, reason="reason-canary", language="de")
+    data = world.filed(dana, "erasure", subject=subject, reason="reason-whispered", language="de")
     plan_erasure(world, world.request_id(data))
     confirm = {
         "typed_email": canary.email,
-        "reason": "confirmed-canary",
+        "reason": "confirmed-whispered",
         "plan_hash": until(
             lambda: world.get(dana, f"{REQUESTS}/{data['reference']}/plan").json()["data"][
                 "plan_hash"
             ]
         ),
-        "skip_grace": {"ground": "COURT_ORDER", "evidence": "evidence-canary"},
+        "skip_grace": {"ground": "COURT_ORDER", "evidence": "evidence-whispered"},
     }
     confirmed = world.post(dana, f"{REQUESTS}/{data['reference']}/confirm-erasure", confirm)
     assert confirmed.status_code == 202, confirmed.text
 
-    told = [canary.email, canary.name, canary.stable_id, "canary"]
+    told = [canary.email, canary.name, canary.stable_id, "whispered"]
     for topic in sorted(world.connection.admin().topics()):
         for record in world.records(topic):
             for secret in told:
